@@ -1,0 +1,46 @@
+package tlsca
+
+import (
+	"crypto/x509"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestAuthorityIsKeptAndLimited(t *testing.T) {
+	dir := t.TempDir()
+	pool := netip.MustParsePrefix("198.51.100.0/24")
+	a, err := Open(dir, []netip.Prefix{pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(dir, []netip.Prefix{pool})
+	if err != nil || !again.Cert.Equal(a.Cert) {
+		t.Fatalf("a second Open gave another authority (%v)", err)
+	}
+	if st, err := os.Stat(filepath.Join(dir, "ca.key")); err != nil || st.Mode().Perm() != 0o600 {
+		t.Fatalf("key file: %v %v", st, err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(again.Cert)
+	for name, c := range map[string]struct {
+		names []string
+		addrs []netip.Addr
+		ok    bool
+	}{
+		"its own":         {[]string{"arm." + Domain}, []netip.Addr{netip.MustParseAddr("198.51.100.2")}, true},
+		"another domain":  {[]string{"login.example.com"}, nil, false},
+		"another address": {nil, []netip.Addr{netip.MustParseAddr("192.0.2.1")}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cert, err := again.Issue(c.names, c.addrs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: roots}); (err == nil) != c.ok {
+				t.Fatalf("verify: %v, want ok %v", err, c.ok)
+			}
+		})
+	}
+}
