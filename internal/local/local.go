@@ -1,0 +1,136 @@
+// Package local is what the commands of this machine say to the daemon: HTTP
+// over a Unix socket that only root opens.
+package local
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+)
+
+// Socket is the daemon's socket below the run directory.
+func Socket(runDir string) string { return filepath.Join(runDir, "cloister.sock") }
+
+// ErrDown says that no daemon answers at the socket.
+var ErrDown = errors.New("cloister does not run here: start it with `cloister up`")
+
+// Status is what `cloister status` shows.
+type Status struct {
+	Version   string     `json:"version"`
+	URL       string     `json:"url"`
+	Since     time.Time  `json:"since"`
+	Parts     []Part     `json:"parts"`
+	Clusters  []Cluster  `json:"clusters"`
+	Networks  int        `json:"networks"`
+	Workloads []Workload `json:"workloads"`
+}
+
+// Part is one of Cloister's own parts.
+type Part struct {
+	Name    string `json:"name"`
+	OK      bool   `json:"ok"`
+	Message string `json:"message,omitempty"`
+}
+
+// Cluster is one managed cluster.
+type Cluster struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	State   string `json:"state"`
+	Nodes   string `json:"nodes"` // ready/wanted
+	Message string `json:"message,omitempty"`
+}
+
+// Workload is one container.
+type Workload struct {
+	Name     string    `json:"name"`
+	Kind     string    `json:"kind"`
+	Phase    string    `json:"phase"`
+	Message  string    `json:"message,omitempty"`
+	Since    time.Time `json:"since,omitzero"`
+	Restarts int       `json:"restarts,omitempty"`
+}
+
+// SessionRequest asks for an interface in a subnet for a process of this machine.
+type SessionRequest struct {
+	Subnet string `json:"subnet"` // subnet id
+	PID    int    `json:"pid"`    // the session ends with this process
+}
+
+// Session is an interface of a running command.
+type Session struct {
+	ID      string `json:"id"`
+	NetNS   string `json:"netns"`   // path of the pinned namespace
+	Address string `json:"address"` // in the subnet
+}
+
+// Client calls the daemon.
+type Client struct{ http *http.Client }
+
+// NewClient makes a client of the daemon at the run directory.
+func NewClient(runDir string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", Socket(runDir))
+	}
+	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
+// Status asks how the daemon is.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	st := &Status{}
+	return st, c.do(ctx, http.MethodGet, "/status", nil, st)
+}
+
+// OpenSession makes a NIC in the subnet and waits until it is attached.
+func (c *Client) OpenSession(ctx context.Context, req SessionRequest) (*Session, error) {
+	s := &Session{}
+	return s, c.do(ctx, http.MethodPost, "/sessions", req, s)
+}
+
+// CloseSession removes the session's NIC.
+func (c *Client) CloseSession(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/sessions/"+id, nil, nil)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://cloister"+path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return ErrDown
+		}
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= http.StatusBadRequest {
+		var e struct{ Error string }
+		if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e); err != nil || e.Error == "" {
+			return fmt.Errorf("%s %s: %s", method, path, resp.Status)
+		}
+		return errors.New(e.Error)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
