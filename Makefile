@@ -1,0 +1,43 @@
+# Cloister: `make` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export CGO_ENABLED ?= 0
+GO ?= go
+# Built artefacts, by content. CI and a developer may share it.
+export CLOISTER_CACHE_DIR ?= /var/cache/cloister
+
+.PHONY: help build install demo check test fmt lint unit net e2e bench clean
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+build: ## build bin/cloister
+	$(GO) build -trimpath -o bin/cloister ./cmd/cloister
+
+install: ## install what is missing on this Debian machine (root)
+	./hack/install
+
+demo: install build ## build everything, start Cloister and walk through a private cluster with the real az (root)
+	$(GO) run ./test/walk/cmd/demo
+
+check: fmt lint unit ## formatting, vet, lint, house rules, unit and API tests: no root
+test: install check net e2e ## all tests: check, real packets, real clients (root)
+
+fmt:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "run gofmt on:"; echo "$$out"; exit 1; }
+
+lint:
+	$(GO) vet ./...
+	@$(GO) -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	bin/golangci-lint run ./...
+
+unit:
+	$(GO) test ./cmd/... ./internal/... ./test/meta/... ./test/api/...
+
+net:
+	$(GO) test -count=1 -timeout 10m ./test/net/...
+
+e2e: build
+	$(GO) test -count=1 -timeout 60m -v ./test/e2e/...
+
+clean: ## remove bin/
+	rm -rf bin
