@@ -14,6 +14,9 @@ var ErrNotFound = errors.New("store: not found")
 // ErrConflict says that a condition of a transaction did not hold; nothing was written.
 var ErrConflict = errors.New("store: conflict")
 
+// ErrTooLarge says that a document or transaction is larger than the store takes; nothing was written.
+var ErrTooLarge = errors.New("store: too large")
+
 // Doc is one document as it was read.
 type Doc struct {
 	Key   string

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+)
+
+// pageSize is how many documents one range request asks for.
+const pageSize = 500
+
+// callTimeout bounds a call whose context has no end of its own.
+const callTimeout = 30 * time.Second
+
+// Etcd is the Store over an etcd v3 cluster.
+type Etcd struct{ client *clientv3.Client }
+
+var _ Store = (*Etcd)(nil)
+
+// Open connects to etcd at the endpoints (https://host:port, or unix:///path of a
+// socket), and returns when the store answers, or with ctx's error.
+func Open(ctx context.Context, endpoints []string) (*Etcd, error) {
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: endpoints, Logger: zap.NewNop(),
+		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 5 * time.Second,
+		DialTimeout: 5 * time.Second,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store at %v: %w", endpoints, err)
+	}
+	e := &Etcd{client: client}
+	for {
+		call, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, err = client.Get(call, "/", clientv3.WithCountOnly())
+		cancel()
+		if err == nil {
+			return e, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("store at %v does not answer: %w", endpoints, err), client.Close())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Close ends the connection and every watch.
+func (e *Etcd) Close() error { return e.client.Close() }
+
+// Get implements Reader.
+func (e *Etcd) Get(ctx context.Context, key string, v any) (int64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	resp, err := e.client.Get(ctx, key)
+	if err != nil {
+		return 0, fmt.Errorf("store: get %s: %w", key, err)
+	}
+	if len(resp.Kvs) == 0 {
+		return 0, ErrNotFound
+	}
+	if v != nil {
+		if err := json.Unmarshal(resp.Kvs[0].Value, v); err != nil {
+			return 0, fmt.Errorf("store: document at %s: %w", key, err)
+		}
+	}
+	return resp.Kvs[0].ModRevision, nil
+}
+
+// List implements Reader. It asks page by page, at the revision of the first
+// page, and begins again should that revision be compacted meanwhile.
+func (e *Etcd) List(ctx context.Context, prefix string) ([]Doc, int64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	for {
+		docs, rev, err := e.list(ctx, prefix)
+		if !errors.Is(err, rpctypes.ErrCompacted) {
+			if err != nil {
+				err = fmt.Errorf("store: list %s: %w", prefix, err)
+			}
+			return docs, rev, err
+		}
+	}
+}
+
+func (e *Etcd) list(ctx context.Context, prefix string, opts ...clientv3.OpOption) (docs []Doc, rev int64, err error) {
+	from, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
+	for {
+		resp, err := e.client.Get(ctx, from, append([]clientv3.OpOption{
+			clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(rev),
+		}, opts...)...)
+		if err != nil {
+			return nil, 0, err
+		}
+		if rev == 0 {
+			rev = resp.Header.Revision
+		}
+		for _, kv := range resp.Kvs {
+			docs = append(docs, Doc{Key: string(kv.Key), Value: kv.Value, Rev: kv.ModRevision})
+		}
+		if !resp.More || len(resp.Kvs) == 0 {
+			return docs, rev, nil
+		}
+		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+	}
+}
+
+// Commit implements Store.
+func (e *Etcd) Commit(ctx context.Context, tx *Tx) (int64, error) {
+	if tx.Err != nil {
+		return 0, fmt.Errorf("store: encode document: %w", tx.Err)
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var ifs []clientv3.Cmp
+	for _, c := range tx.Conditions {
+		ifs = append(ifs, clientv3.Compare(clientv3.ModRevision(c.Key), "=", c.Rev))
+	}
+	var thens []clientv3.Op
+	for _, c := range tx.Changes {
+		if c.Value == nil {
+			thens = append(thens, clientv3.OpDelete(c.Key))
+		} else {
+			thens = append(thens, clientv3.OpPut(c.Key, string(c.Value)))
+		}
+	}
+	resp, err := e.client.Txn(ctx).If(ifs...).Then(thens...).Commit()
+	switch {
+	case errors.Is(err, rpctypes.ErrRequestTooLarge):
+		return 0, fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case err != nil:
+		return 0, fmt.Errorf("store: commit: %w", err)
+	case !resp.Succeeded:
+		return 0, ErrConflict
+	}
+	return resp.Header.Revision, nil
+}
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, callTimeout)
+}
+
+func decode(key string, value []byte, v any) error {
+	if v == nil {
+		return nil
+	}
+	if err := json.Unmarshal(value, v); err != nil {
+		return fmt.Errorf("document at %s: %w", key, err)
+	}
+	return nil
+}
