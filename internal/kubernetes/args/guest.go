@@ -1,0 +1,33 @@
+package args
+
+import "cloister.dev/cloister/internal/spec"
+
+// GuestFile is what a node's init reads.
+const GuestFile = "/etc/cloister/node.json"
+
+// Guest is the document of a node's init: the programs that it keeps running,
+// and the images (archives in the node's own image) that containerd gets before.
+type Guest struct {
+	Processes []Process `json:"processes"`
+	Images    []string  `json:"images,omitempty"`
+}
+
+// Process is one program of a node.
+type Process struct {
+	Name string   `json:"name"`
+	Args []string `json:"args"` // args[0] is the program
+	// After names the processes that must be ready before this one starts.
+	After []string `json:"after,omitempty"`
+	// Ready says how the process shows that it is ready: unix://<path>, a socket that takes connections.
+	Ready string `json:"ready,omitempty"`
+}
+
+// NewGuest is a node's programs. The kubelet waits for containerd only: it asks
+// for its API server until it answers.
+func NewGuest(n spec.Node, authority string) Guest {
+	return Guest{Processes: []Process{
+		{Name: "containerd", Args: []string{"containerd", "--config=" + ContainerdConfig}, Ready: "unix://" + ContainerdSocket},
+		{Name: "kubelet", Args: append([]string{"kubelet"}, KubeletArgs(n, authority)...), After: []string{"containerd"}},
+		{Name: "kube-proxy", Args: []string{"kube-proxy", "--config=" + ProxyConfig}},
+	}}
+}
