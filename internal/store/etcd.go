@@ -15,6 +15,9 @@ import (
 // pageSize is how many documents one range request asks for.
 const pageSize = 500
 
+// maxSize is how many bytes one transaction may write: etcd takes 1.5 MiB with what goes around it.
+const maxSize = 1 << 20
+
 // callTimeout bounds a call whose context has no end of its own.
 const callTimeout = 30 * time.Second
 
@@ -122,12 +125,17 @@ func (e *Etcd) Commit(ctx context.Context, tx *Tx) (int64, error) {
 		ifs = append(ifs, clientv3.Compare(clientv3.ModRevision(c.Key), "=", c.Rev))
 	}
 	var thens []clientv3.Op
+	size := 0
 	for _, c := range tx.Changes {
+		size += len(c.Key) + len(c.Value)
 		if c.Value == nil {
 			thens = append(thens, clientv3.OpDelete(c.Key))
 		} else {
 			thens = append(thens, clientv3.OpPut(c.Key, string(c.Value)))
 		}
+	}
+	if size > maxSize {
+		return 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, maxSize)
 	}
 	resp, err := e.client.Txn(ctx).If(ifs...).Then(thens...).Commit()
 	switch {

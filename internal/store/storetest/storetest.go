@@ -1,4 +1,4 @@
-// Package storetest starts a real etcd for a test.
+// Package storetest gives tests a store over a real etcd of their own.
 package storetest
 
 import (
@@ -9,46 +9,53 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
 
 	"cloister.dev/cloister/internal/store"
 )
 
-// New starts an etcd with its data and its sockets in a folder of the test's
-// own, and stops it with the test.
+// New starts an etcd that ends with the test, with its data and Unix sockets in
+// a folder of its own, and returns a store over it.
 func New(t testing.TB) *store.Etcd {
 	t.Helper()
-	// A socket's path may have 107 characters only, and t.TempDir's are long.
+	s, _ := Start(t)
+	return s
+}
+
+// Start is New for tests that need etcd itself, too.
+func Start(t testing.TB) (*store.Etcd, *embed.Etcd) {
+	t.Helper()
+	// A socket's path has at most 107 bytes: the folder of a test is too long for that.
 	dir, err := os.MkdirTemp("", "etcd")
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	client := url.URL{Scheme: "unix", Path: filepath.Join(dir, "client.sock")}
+	peer := url.URL{Scheme: "unix", Path: filepath.Join(dir, "peer.sock")}
+
 	cfg := embed.NewConfig()
-	client, peer := url.URL{Scheme: "unix", Path: filepath.Join(dir, "client.sock")}, url.URL{Scheme: "unix", Path: filepath.Join(dir, "peer.sock")}
 	cfg.Dir = filepath.Join(dir, "data")
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	cfg.LogLevel, cfg.LogOutputs = "panic", []string{"stderr"}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	cfg.UnsafeNoFsync = true
 	cfg.TickMs, cfg.ElectionMs = 10, 100
-	e, err := embed.StartEtcd(cfg)
+	server, err := embed.StartEtcd(cfg)
 	if err != nil {
-		_ = os.RemoveAll(dir)
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		e.Close()
-		_ = os.RemoveAll(dir)
-	})
+	t.Cleanup(server.Close)
 	select {
-	case <-e.Server.ReadyNotify():
-	case <-time.After(20 * time.Second):
-		t.Fatal("etcd is not ready after 20 s")
+	case <-server.Server.ReadyNotify():
+	case <-time.After(30 * time.Second):
+		t.Fatal("etcd is not ready after 30 s")
 	}
 	s, err := store.Open(t.Context(), []string{client.String()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	return s
+	return s, server
 }
