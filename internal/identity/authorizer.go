@@ -7,31 +7,40 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/store"
 )
 
-// resync is how often the cache is read anew: a watch that fell behind the
-// store's history does not tell what was deleted meanwhile.
-const resync = 5 * time.Minute
-
 // Authorizer decides by role assignments, which it keeps in memory. It implements arm.Authorizer.
 type Authorizer struct {
 	store store.Store
 
-	mu     sync.RWMutex
-	facts  *facts
-	synced int64 // the store's revision of the last full read
+	mu    sync.RWMutex
+	facts *facts
+	from  map[string]int64 // prefix: the store's revision when it was read
 }
 
 var _ arm.Authorizer = (*Authorizer)(nil)
 
 // OpenAuthorizer reads all assignments; Follow keeps up with changes.
 func OpenAuthorizer(ctx context.Context, st store.Store) (*Authorizer, error) {
-	a := &Authorizer{store: st}
-	return a, a.read(ctx)
+	a := &Authorizer{store: st, facts: newFacts(), from: map[string]int64{}}
+	for _, prefix := range []string{"/res/", keyPrincipals} {
+		docs, rev, err := st.List(ctx, prefix)
+		if err != nil {
+			return nil, fmt.Errorf("role assignments: %w", err)
+		}
+		a.from[prefix] = rev
+		for _, doc := range docs {
+			if err := a.facts.apply(store.Event{Doc: doc}); err != nil {
+				slog.ErrorContext(ctx, "role assignments", "error", err)
+			}
+		}
+	}
+	return a, nil
 }
 
 // Authorize implements arm.Authorizer.
@@ -80,74 +89,21 @@ func (a *Authorizer) SeesBelow(objectID, scope string) bool {
 
 // Follow keeps the cache up to date until ctx ends.
 func (a *Authorizer) Follow(ctx context.Context) error {
-	for ctx.Err() == nil {
-		if err := a.follow(ctx); err != nil && ctx.Err() == nil {
-			slog.WarnContext(ctx, "role assignments: reading them again", "error", err)
-		}
-	}
-	return ctx.Err()
-}
-
-// follow applies changes for one resync period, then reads everything again.
-func (a *Authorizer) follow(ctx context.Context) error {
-	watching, stop := context.WithTimeout(ctx, resync)
-	defer stop()
-	a.mu.RLock()
-	rev := a.synced
-	a.mu.RUnlock()
-	resources, people := a.store.Watch(watching, "/res/", rev), a.store.Watch(watching, keyPrincipals, rev)
-	for resources != nil || people != nil {
-		var e store.Event
-		var open bool
-		select {
-		case e, open = <-resources:
-			if !open {
-				resources = nil
-				stop()
-				continue
+	g, ctx := errgroup.WithContext(ctx)
+	for prefix, rev := range a.from {
+		g.Go(func() error {
+			for e := range a.store.Watch(ctx, prefix, rev) {
+				a.mu.Lock()
+				err := a.facts.apply(e)
+				a.mu.Unlock()
+				if err != nil { // a broken document grants nothing
+					slog.ErrorContext(ctx, "role assignments", "error", err)
+				}
 			}
-		case e, open = <-people:
-			if !open {
-				people = nil
-				stop()
-				continue
-			}
-		}
-		a.mu.Lock()
-		err := a.facts.apply(e)
-		a.mu.Unlock()
-		if err != nil {
-			slog.ErrorContext(ctx, "role assignments", "error", err)
-		}
+			return ctx.Err()
+		})
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return a.read(ctx)
-}
-
-func (a *Authorizer) read(ctx context.Context) error {
-	f := newFacts()
-	// The older of the two revisions is where the watches go on: seeing a change twice does no harm.
-	var synced int64
-	for _, prefix := range []string{"/res/", keyPrincipals} {
-		docs, rev, err := a.store.List(ctx, prefix)
-		if err != nil {
-			return fmt.Errorf("role assignments: %w", err)
-		}
-		if synced == 0 {
-			synced = rev
-		}
-		for _, doc := range docs {
-			if err := f.apply(store.Event{Doc: doc}); err != nil {
-				slog.ErrorContext(ctx, "role assignments", "error", err)
-			}
-		}
-	}
-	a.mu.Lock()
-	a.facts, a.synced = f, synced
-	a.mu.Unlock()
-	return nil
+	return g.Wait()
 }
 
 // Where assignments and roles stand in a document's key.
