@@ -124,6 +124,15 @@ func (d *Directory) Subscription(ctx context.Context, id string) (Subscription, 
 	return s, err
 }
 
+// HasSubscription tells whether there is such a subscription, in any case.
+func (d *Directory) HasSubscription(ctx context.Context, id string) (bool, error) {
+	_, err := d.Subscription(ctx, id)
+	if errors.Is(err, ErrUnknown) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Subscriptions lists all, whoever may see them.
 func (d *Directory) Subscriptions(ctx context.Context) ([]Subscription, error) {
 	return list(ctx, d.Store, keySubscriptions, func(*Subscription, int64) {})

@@ -6,12 +6,10 @@ package authorization
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/identity"
-	"cloister.dev/cloister/internal/resourceid"
 )
 
 var (
@@ -26,9 +24,9 @@ type Authorizer interface {
 }
 
 // Types lists the resource types of the namespace.
-func Types(d *identity.Directory) []arm.Type {
+func Types(d *identity.Directory) []*arm.Type {
 	a := &assignments{directory: d}
-	return []arm.Type{{
+	return []*arm.Type{{
 		Name: identity.TypeAssignment, APIVersions: versions, Names: guid, NameRule: "a GUID, like 4fec4850-8934-4065-b3ce-e98916bdb2bb",
 		Extension: true, Admit: a.admit,
 	}, {
@@ -40,69 +38,41 @@ func Types(d *identity.Directory) []arm.Type {
 // Routes lists the reads, which see more than the resources at one scope:
 // built-in roles, and assignments above and below.
 func Routes(auth Authorizer) []arm.Route {
-	var out []arm.Route
-	for _, scope := range scopes() {
-		ns := scope + "/providers/Microsoft.Authorization/"
-		at := scope
-		if at == "" {
-			at = "/"
-		}
-		out = append(out,
-			arm.Route{Method: "GET", Pattern: ns + "roleDefinitions", Permission: identity.TypeRole + "/read", Scope: at, Serve: listRoles},
-			arm.Route{Method: "GET", Pattern: ns + "roleDefinitions/{role}", Permission: identity.TypeRole + "/read", Scope: at, Serve: getRole},
-			arm.Route{Method: "GET", Pattern: ns + "roleAssignments", Permission: identity.TypeAssignment + "/read", Scope: at, Serve: listAssignments(auth)},
-			arm.Route{Method: "GET", Pattern: ns + "permissions", Permission: "Microsoft.Authorization/permissions/read", Scope: at, Serve: listPermissions(auth)},
-		)
+	const ns = "/{scope...}/providers/Microsoft.Authorization/"
+	return []arm.Route{
+		{Method: "GET", Pattern: ns + "roleDefinitions", Permission: identity.TypeRole + "/read", Serve: listRoles},
+		{Method: "GET", Pattern: ns + "roleDefinitions/{role}", Permission: identity.TypeRole + "/read", Serve: getRole},
+		{Method: "GET", Pattern: ns + "roleAssignments", Permission: identity.TypeAssignment + "/read", Serve: listAssignments(auth)},
+		{Method: "GET", Pattern: ns + "permissions", Permission: "Microsoft.Authorization/permissions/read", Serve: listPermissions(auth)},
 	}
-	return out
-}
-
-// scopes are patterns of everything that a role can be assigned on: the tenant,
-// subscriptions, groups, and resources up to four types deep.
-func scopes() []string {
-	const group = "/subscriptions/{subscription}/resourceGroups/{group}"
-	out := []string{"", "/subscriptions/{subscription}", group}
-	for _, parent := range []string{"/subscriptions/{subscription}", group} {
-		s := parent + "/providers/{namespace}"
-		for _, n := range []string{"1", "2", "3", "4"} {
-			s += "/{type" + n + "}/{name" + n + "}"
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 // scopeOf is the scope in a route's parameters, "/" for the tenant.
 func scopeOf(p map[string]string) string {
-	var b strings.Builder
-	if s := p["subscription"]; s != "" {
-		b.WriteString("/subscriptions/" + s)
-	}
-	if g := p["group"]; g != "" {
-		b.WriteString("/resourceGroups/" + g)
-	}
-	if n := p["namespace"]; n != "" {
-		b.WriteString("/providers/" + n)
-	}
-	for _, n := range []string{"1", "2", "3", "4"} {
-		if t := p["type"+n]; t != "" {
-			b.WriteString("/" + t + "/" + p["name"+n])
-		}
-	}
-	if b.Len() == 0 {
+	if p["scope"] == "" {
 		return "/"
 	}
-	return b.String()
+	return p["scope"]
 }
 
-// above is the scope and all that contain it, from the inside out; the last is "/".
+// above is the scope and all that contain it, from the inside out; the last is
+// "/". Names and types come in pairs; a namespace is no scope. The scope is
+// what a client sent, so nothing is taken for granted about it.
 func above(scope string) []string {
-	out := []string{scope}
-	for id, err := resourceid.Parse(scope); err == nil && id.String() != "/"; {
-		id = id.Parent()
-		out = append(out, id.String())
+	var segs []string
+	for seg := range strings.SplitSeq(scope, "/") {
+		if seg != "" {
+			segs = append(segs, seg)
+		}
 	}
-	return slices.Compact(out)
+	var out []string
+	for n := len(segs); n > 0; n-- {
+		if n != len(segs) && (n%2 == 1 || strings.EqualFold(segs[n-2], "providers")) {
+			continue
+		}
+		out = append(out, "/"+strings.Join(segs[:n], "/"))
+	}
+	return append(out, "/")
 }
 
 // resourceBelow is the prefix of ids of a type's resources that are on the scope itself.

@@ -164,6 +164,9 @@ func builtIn(id string) (identity.Role, bool) {
 
 // releaseRole keeps a role that somebody holds.
 func releaseRole(ctx context.Context, w *arm.Write) error {
+	if w.Cascade {
+		return nil
+	}
 	all, err := w.Read.Below(ctx, "/", identity.TypeAssignment)
 	if err != nil {
 		return err

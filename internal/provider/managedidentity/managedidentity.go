@@ -16,8 +16,8 @@ import (
 const TypeName = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 // Types lists the resource types of the namespace. The identities' principals belong to the tenant.
-func Types(tenantID string) []arm.Type {
-	return []arm.Type{{
+func Types(tenantID string) []*arm.Type {
+	return []*arm.Type{{
 		Name:        TypeName,
 		APIVersions: []string{"2024-11-30", "2023-01-31", "2022-01-31-preview", "2018-11-30", "2015-08-31-preview"},
 		Names:       regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$`),
