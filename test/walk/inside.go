@@ -84,7 +84,7 @@ spec:
 `
 
 // HelloImage is preloaded on every node.
-const HelloImage = "cloister.local/hello:1"
+const HelloImage = "cloister.internal/hello:1"
 
 func workload(ctx context.Context, w *Walk) error {
 	sub := w.subnets["clients"]
