@@ -18,13 +18,24 @@ type Resource struct {
 	Private   map[string]any `json:"private,omitempty"`
 	State     string         `json:"state"`               // provisioningState: Creating, Updating, Deleting, Succeeded, Failed
 	Operation string         `json:"operation,omitempty"` // key of the operation that runs on it
+	Error     *Error         `json:"error,omitempty"`     // why State is Failed
 	Deleting  bool           `json:"deleting,omitempty"`
+	Wanted    string         `json:"wanted,omitempty"`    // digest of the body that Cloister itself wrote last; empty after anybody else's write
 	ManagedBy string         `json:"managedBy,omitempty"` // id of the resource that owns it
 	CreatedAt time.Time      `json:"createdAt"`
 	ChangedAt time.Time      `json:"changedAt"`
 	CreatedBy string         `json:"createdBy,omitempty"` // object id
 	Rev       int64          `json:"-"`                   // the store's revision; ETag is W/"<rev>"
 }
+
+// What provisioningState may be.
+const (
+	StateCreating  = "Creating"
+	StateUpdating  = "Updating"
+	StateDeleting  = "Deleting"
+	StateSucceeded = "Succeeded"
+	StateFailed    = "Failed"
+)
 
 // Key is where the resource with this id is stored.
 func Key(id string) string { return "/res" + resourceid.MustParse(id).Key() }

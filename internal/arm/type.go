@@ -45,6 +45,9 @@ type Type struct {
 	Watches []Watch
 	// DeleteAfter names types whose resources go first when a group is deleted.
 	DeleteAfter []string
+	// BusyCode is the error code of a write while an operation runs; empty:
+	// AnotherOperationInProgress (Microsoft.Network's). Microsoft.ContainerService says OperationNotAllowed.
+	BusyCode string
 }
 
 // Write is one create, update or delete under admission.
@@ -54,6 +57,7 @@ type Write struct {
 	Old       *Resource // nil on create
 	New       *Resource // what the client sent, merged by PATCH where it was one; nil on delete
 	Patch     bool
+	Cascade   bool       // of a delete: what contains the resource is being deleted
 	Read      *Resources // reads at the store's newest state
 	Tx        *store.Tx  // goes with the resource and its operation, all or nothing
 	Problems  []*Error   // use Fail
@@ -111,6 +115,9 @@ type Principal struct {
 	Kind     string // User, ServicePrincipal, ManagedIdentity
 	System   bool   // Cloister itself: may do everything
 }
+
+// System is Cloister itself.
+var System = Principal{Name: "Cloister", Kind: "System", System: true}
 
 // Authenticator finds out who sent a request, or says with a 401 *Error why it is nobody.
 type Authenticator interface {

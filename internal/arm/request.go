@@ -1,0 +1,94 @@
+package arm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// maxBody is the largest request body: 4 MiB, as Azure's.
+const maxBody = 4 << 20
+
+// request is one HTTP request under way.
+type request struct {
+	http       *http.Request
+	principal  Principal
+	segs       []string
+	query      map[string]string // keys in lower case
+	apiVersion string
+}
+
+// parseQuery reads a query; of several values of one key the first counts.
+func parseQuery(raw string) (map[string]string, *Error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, BadRequest("InvalidRequestUri", "The query of the request is not encoded correctly: %v.", err)
+	}
+	out := map[string]string{}
+	for key, v := range values {
+		out[strings.ToLower(key)] = v[0]
+	}
+	return out, nil
+}
+
+// body reads the JSON object of the request. Content types are not looked at: clients send what they like.
+func (q *request) body(required bool) (map[string]any, error) {
+	if q.http.Method == http.MethodGet || q.http.Method == http.MethodHead || q.http.Method == http.MethodDelete {
+		return nil, nil
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(nil, q.http.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, Errorf(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request's body is larger than %d bytes. Send less.", maxBody)
+	}
+	if err != nil {
+		return nil, BadRequest("InvalidRequestContent", "The request's body could not be read: %v.", err)
+	}
+	return parseBody(raw, required)
+}
+
+// parseBody decodes a JSON object; nil for an empty body that is not required.
+func parseBody(raw []byte, required bool) (map[string]any, error) {
+	raw = bytes.TrimSpace(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")))
+	if len(raw) == 0 {
+		if required {
+			return nil, BadRequest("InvalidRequestContent", "The request has no body. Send the resource as a JSON object.")
+		}
+		return nil, nil
+	}
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return nil, BadRequest("InvalidRequestContent", "The request content was invalid and could not be deserialized: %s.", syntax(raw, err))
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		if p, ok := v["properties"]; ok && p != nil {
+			if _, ok := p.(map[string]any); !ok {
+				return nil, BadRequest("InvalidRequestContent", "The request content was invalid: 'properties' must be a JSON object.").On("properties")
+			}
+		}
+		return v, nil
+	case nil:
+		if !required {
+			return nil, nil
+		}
+	}
+	return nil, BadRequest("InvalidRequestContent", "The request content was invalid: the body must be a JSON object.")
+}
+
+// syntax says what is wrong with JSON text, and where.
+func syntax(raw []byte, err error) string {
+	var e *json.SyntaxError
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	at := raw[:min(max(int(e.Offset)-1, 0), len(raw))]
+	line := bytes.Count(at, []byte("\n")) + 1
+	column := len(at) - bytes.LastIndexByte(at, '\n')
+	return fmt.Sprintf("%s at line %d, position %d", e.Error(), line, column)
+}
