@@ -46,7 +46,7 @@ func Workloads(c spec.Cluster, secrets *pki.Cluster) ([]spec.Workload, error) {
 	}
 	controlPlane := spec.Workload{
 		Name: controlPlaneWorkload(c.Name), Kind: spec.KindControlPlane, Owner: owner, Image: "kube-v" + c.Version,
-		Args: []string{"kube", "control-plane", "--config=" + args.ControlPlaneFile},
+		Args: []string{"/kube", "control-plane", "--config=" + args.ControlPlaneFile},
 		Env:  args.ControlPlaneEnv(), Hostname: controlPlaneWorkload(c.Name), Sandbox: SandboxName(c.Name),
 		Files: files, Mounts: []spec.Mount{sockets},
 		Labels:  map[string]string{labelCertificates: pki.Fingerprint(secrets.CACert, secrets.ServerCert)},

@@ -134,8 +134,8 @@ func TestSecretsStayOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	docs := map[string]map[string]string{
-		"cluster-pki/abcdefghij":               fields(t, secrets),
-		"node-pki/abcdefghij/" + testNode.Name: fields(t, nodeSecrets),
+		"cluster-pki/abcdefghij":               documentFields(t, secrets),
+		"node-pki/abcdefghij/" + testNode.Name: documentFields(t, nodeSecrets),
 	}
 	for _, w := range append(list, node) {
 		for path, f := range w.Files {
@@ -153,7 +153,7 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 }
 
-func fields(t *testing.T, v any) map[string]string {
+func documentFields(t *testing.T, v any) map[string]string {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -12,7 +12,7 @@ const (
 // Etcd is the command line of a cluster's own etcd.
 func Etcd(c spec.Cluster) []string {
 	return []string{
-		"etcd", "--name=" + c.Name, "--data-dir=" + EtcdDataDir,
+		"/etcd", "--name=" + c.Name, "--data-dir=" + EtcdDataDir,
 		"--listen-client-urls=" + EtcdClientURL, "--advertise-client-urls=" + EtcdClientURL,
 		"--listen-peer-urls=" + etcdPeerURL, "--initial-advertise-peer-urls=" + etcdPeerURL,
 		"--initial-cluster=" + c.Name + "=" + etcdPeerURL, "--initial-cluster-state=new",

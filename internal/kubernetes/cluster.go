@@ -1,0 +1,113 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"path"
+
+	"cloister.dev/cloister/internal/kubernetes/pki"
+	"cloister.dev/cloister/internal/reconcile"
+	"cloister.dev/cloister/internal/spec"
+	"cloister.dev/cloister/internal/store"
+)
+
+// apiPort is where the API server listens in its sandbox.
+const apiPort = 443
+
+// reconcileCluster has the control plane of the cluster at key running as its
+// spec says, or nothing left of it.
+func (m *Manager) reconcileCluster(ctx context.Context, key string) (reconcile.Result, error) {
+	c, _, err := get[spec.Cluster](ctx, m.Store, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if c == nil {
+		return reconcile.Result{}, m.removeCluster(ctx, path.Base(key))
+	}
+	secrets, err := m.ensureCluster(ctx, *c)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("cluster %s: %w", c.Name, err)
+	}
+	if c.Stopped {
+		m.endSession(c.Name)
+		return reconcile.Result{}, m.setClusterStatus(ctx, c.Name, func(s *spec.ClusterStatus) {
+			s.APIReady, s.Message = false, "stopped"
+		})
+	}
+	m.startSession(*c, secrets)
+	return reconcile.Result{}, nil
+}
+
+// ensureCluster writes, in one transaction, the secrets, the workloads and the service.
+func (m *Manager) ensureCluster(ctx context.Context, c spec.Cluster) (*pki.Cluster, error) {
+	tx := new(store.Tx)
+	old, _, err := get[pki.Cluster](ctx, m.Store, pkiSecretKey(c.Name))
+	if err != nil {
+		return nil, err
+	}
+	secrets, _, err := pki.EnsureCluster(old, c, m.now())
+	if err != nil {
+		return nil, err
+	}
+	list, err := Workloads(c, secrets)
+	if err != nil {
+		return nil, err
+	}
+	docs := []struct {
+		key   string
+		value any
+	}{
+		{pkiSecretKey(c.Name), secrets},
+		{clusterSecretKey(c.Name), secrets.Public()},
+		{spec.ServiceKey(c.Name), spec.Service{Name: c.Name, Owner: c.Resource, Sandbox: SandboxName(c.Name), Port: apiPort}},
+	}
+	for _, w := range list {
+		docs = append(docs, struct {
+			key   string
+			value any
+		}{spec.WorkloadKey(w.Name), w})
+	}
+	for _, d := range docs {
+		if err := put(ctx, m.Store, tx, d.key, d.value); err != nil {
+			return nil, err
+		}
+	}
+	return secrets, commit(ctx, m.Store, tx)
+}
+
+// removeCluster deletes what ensureCluster wrote, and what the session reported.
+func (m *Manager) removeCluster(ctx context.Context, name string) error {
+	m.endSession(name)
+	tx := new(store.Tx)
+	if err := remove(ctx, m.Store, tx,
+		spec.WorkloadKey(etcdWorkload(name)), spec.WorkloadKey(controlPlaneWorkload(name)),
+		spec.ServiceKey(name), pkiSecretKey(name), clusterSecretKey(name), spec.StatusKey(spec.ClusterKey(name)),
+	); err != nil {
+		return err
+	}
+	return commit(ctx, m.Store, tx)
+}
+
+// setClusterStatus changes the cluster's status, as long as the cluster exists.
+func (m *Manager) setClusterStatus(ctx context.Context, name string, change func(*spec.ClusterStatus)) error {
+	rev, err := m.Store.Get(ctx, spec.ClusterKey(name), nil)
+	if err != nil {
+		return err
+	}
+	key := spec.StatusKey(spec.ClusterKey(name))
+	old, _, err := get[spec.ClusterStatus](ctx, m.Store, key)
+	if err != nil {
+		return err
+	}
+	var s spec.ClusterStatus
+	if old != nil {
+		s = *old
+	}
+	change(&s)
+	tx := new(store.Tx)
+	if err := put(ctx, m.Store, tx, key, s); err != nil || len(tx.Changes) == 0 {
+		return err
+	}
+	// A status that is written while its cluster goes would stay for ever.
+	return commit(ctx, m.Store, tx.Expect(spec.ClusterKey(name), rev))
+}

@@ -1,0 +1,167 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"cloister.dev/cloister/internal/kubernetes/pki"
+	"cloister.dev/cloister/internal/reconcile"
+	"cloister.dev/cloister/internal/spec"
+	"cloister.dev/cloister/internal/store"
+)
+
+// removeInterval is how soon the next step of a node's removal is tried.
+const removeInterval = 300 * time.Millisecond
+
+// reconcileNode has the node at key running as its spec says, or nothing left of it.
+func (m *Manager) reconcileNode(ctx context.Context, key string) (reconcile.Result, error) {
+	cluster, name, _ := strings.Cut(strings.TrimPrefix(key, spec.NodePrefix), "/")
+	n, _, err := get[spec.Node](ctx, m.Store, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	var res reconcile.Result
+	switch {
+	case n == nil:
+		res, err = m.forgetNode(ctx, cluster, name)
+	case n.Removing:
+		res, err = m.removeNode(ctx, *n)
+	default:
+		err = m.ensureNode(ctx, *n)
+	}
+	if err != nil {
+		err = fmt.Errorf("node %s of cluster %s: %w", name, cluster, err)
+	}
+	return res, err
+}
+
+// ensureNode writes the node's secrets and workload, whether or not the control
+// plane answers: the two start at the same time.
+func (m *Manager) ensureNode(ctx context.Context, n spec.Node) error {
+	c, _, err := get[spec.Cluster](ctx, m.Store, spec.ClusterKey(n.Cluster))
+	if err != nil || c == nil {
+		return err
+	}
+	authority, _, err := get[pki.Cluster](ctx, m.Store, pkiSecretKey(n.Cluster))
+	if err != nil || authority == nil {
+		return err // its coming wakes this node again
+	}
+	old, _, err := get[pki.Node](ctx, m.Store, nodeSecretKey(n.Cluster, n.Name))
+	if err != nil {
+		return err
+	}
+	secrets, _, err := authority.EnsureNode(old, n, m.now())
+	if err != nil {
+		return err
+	}
+	w, err := NodeWorkload(n, *c, secrets, m.Host)
+	if err != nil {
+		return err
+	}
+	tx := new(store.Tx)
+	if err := put(ctx, m.Store, tx, nodeSecretKey(n.Cluster, n.Name), secrets); err != nil {
+		return err
+	}
+	if err := put(ctx, m.Store, tx, spec.WorkloadKey(w.Name), w); err != nil {
+		return err
+	}
+	if err := commit(ctx, m.Store, tx); err != nil {
+		return err
+	}
+	if s := m.session(n.Cluster); s != nil {
+		if err := m.label(ctx, s, n); err != nil {
+			return err
+		}
+	}
+	return m.reportNode(ctx, n)
+}
+
+// removeNode takes one step of a node's removal: drain it, end its container,
+// delete its object, say so. Each step looks at what is there, so that the
+// removal goes on after a restart.
+func (m *Manager) removeNode(ctx context.Context, n spec.Node) (reconcile.Result, error) {
+	again := reconcile.Result{After: removeInterval}
+	workload := spec.WorkloadKey(nodeWorkload(n.Cluster, n.Name))
+	running, _, err := get[spec.Workload](ctx, m.Store, workload)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	s := m.session(n.Cluster)
+	if running != nil {
+		if s != nil && !m.drained(ctx, s, n) {
+			return again, nil
+		}
+		tx := new(store.Tx)
+		if err := remove(ctx, m.Store, tx, workload, nodeSecretKey(n.Cluster, n.Name)); err != nil {
+			return reconcile.Result{}, err
+		}
+		return again, commit(ctx, m.Store, tx)
+	}
+	// The kubelet would register anew while it lives.
+	switch ended, err := m.ended(ctx, workload); {
+	case err != nil:
+		return reconcile.Result{}, err
+	case !ended:
+		return again, nil
+	}
+	if err := deleteNode(ctx, s, n.Name); err != nil {
+		return reconcile.Result{}, err
+	}
+	m.forgetDrain(n.Cluster, n.Name)
+	tx := new(store.Tx)
+	key := spec.NodeKey(n.Cluster, n.Name)
+	if err := put(ctx, m.Store, tx, spec.StatusKey(key), spec.NodeStatus{Removed: true}); err != nil {
+		return reconcile.Result{}, err
+	}
+	if len(tx.Changes) > 0 {
+		rev, err := m.Store.Get(ctx, key, nil)
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+		tx.Expect(key, rev)
+	}
+	return reconcile.Result{}, commit(ctx, m.Store, tx)
+}
+
+// ended says whether the engine has nothing left of the workload.
+func (m *Manager) ended(ctx context.Context, workload string) (bool, error) {
+	status, _, err := get[spec.WorkloadStatus](ctx, m.Store, spec.StatusKey(workload))
+	return status == nil, err
+}
+
+// forgetNode cleans up after a node whose spec has gone.
+func (m *Manager) forgetNode(ctx context.Context, cluster, name string) (reconcile.Result, error) {
+	workload := spec.WorkloadKey(nodeWorkload(cluster, name))
+	tx := new(store.Tx)
+	if err := remove(ctx, m.Store, tx, workload, nodeSecretKey(cluster, name), spec.StatusKey(spec.NodeKey(cluster, name))); err != nil {
+		return reconcile.Result{}, err
+	}
+	if err := commit(ctx, m.Store, tx); err != nil {
+		return reconcile.Result{}, err
+	}
+	s := m.session(cluster)
+	if s == nil || s.cached(name) == nil {
+		return reconcile.Result{}, nil
+	}
+	if ended, err := m.ended(ctx, workload); err != nil || !ended {
+		return reconcile.Result{After: removeInterval}, err
+	}
+	return reconcile.Result{}, deleteNode(ctx, s, name)
+}
+
+// deleteNode deletes the node's object, where there is an API server.
+func deleteNode(ctx context.Context, s *session, name string) error {
+	if s == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	if err := s.core.Nodes().Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !gone(err) {
+		return err
+	}
+	return nil
+}

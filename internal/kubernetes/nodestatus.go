@@ -1,0 +1,192 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"cloister.dev/cloister/internal/spec"
+	"cloister.dev/cloister/internal/store"
+)
+
+// fieldManager owns what Cloister sets in objects of clusters.
+const fieldManager = "cloister"
+
+// roleLabel is what `kubectl get nodes` shows as role; a kubelet may not set it.
+var roleLabel = map[string]string{"kubernetes.io/role": "agent"}
+
+// watchNodes prepares the session's watch: every change of a node leads to its status.
+func (m *Manager) watchNodes(s *session) error {
+	source := cache.NewListWatchFromClient(s.core.RESTClient(), "nodes", metav1.NamespaceAll, fields.Everything())
+	s.nodes = cache.NewSharedIndexInformer(source, &corev1.Node{}, 0, cache.Indexers{})
+	changed := func(obj any) {
+		if d, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+			obj = d.Obj
+		}
+		if node, ok := obj.(*corev1.Node); ok {
+			m.nodeChanged(s, node.Name)
+		}
+	}
+	_, err := s.nodes.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: changed, UpdateFunc: func(_, obj any) { changed(obj) }, DeleteFunc: changed,
+	})
+	return err
+}
+
+// nodeChanged labels the node as its spec says, and reports its status.
+func (m *Manager) nodeChanged(s *session, name string) {
+	ctx, cancel := context.WithTimeout(m.ctx, time.Minute)
+	defer cancel()
+	n, _, err := get[spec.Node](ctx, m.Store, spec.NodeKey(s.cluster.Name, name))
+	if err == nil && n != nil {
+		err = errors.Join(m.label(ctx, s, *n), m.reportNode(ctx, *n))
+	}
+	if err != nil && ctx.Err() == nil {
+		// The node's own reports come often, and the resync comes in any case.
+		m.Log.WarnContext(ctx, "status of a node", "cluster", s.cluster.Name, "node", name, "error", err)
+	}
+}
+
+// cached is the node as the session last saw it; nil: not registered, or not known.
+func (s *session) cached(name string) *corev1.Node {
+	obj, ok, err := s.nodes.GetStore().GetByKey(name)
+	if err != nil || !ok {
+		return nil
+	}
+	node, _ := obj.(*corev1.Node)
+	return node
+}
+
+// label sets the labels that the spec has and the node has not. It owns them:
+// a label that the spec loses goes away.
+func (m *Manager) label(ctx context.Context, s *session, n spec.Node) error {
+	node := s.cached(n.Name)
+	if node == nil {
+		return nil
+	}
+	want := maps.Clone(roleLabel)
+	maps.Copy(want, n.Labels)
+	if holds(node, want) {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Node", "metadata": map[string]any{"name": n.Name, "labels": want},
+	})
+	if err != nil {
+		return err
+	}
+	force := true
+	_, err = s.core.Nodes().Patch(ctx, n.Name, types.ApplyPatchType, patch, metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
+	if gone(err) {
+		return nil
+	}
+	return err
+}
+
+// holds says whether the labels that Cloister owns on the node are the wanted ones.
+func holds(node *corev1.Node, want map[string]string) bool {
+	for k, v := range want {
+		if got, ok := node.Labels[k]; !ok || got != v {
+			return false
+		}
+	}
+	for _, f := range node.ManagedFields {
+		if f.Manager != fieldManager || f.Operation != metav1.ManagedFieldsOperationApply || f.FieldsV1 == nil {
+			continue
+		}
+		var owned struct {
+			Metadata struct {
+				Labels map[string]json.RawMessage `json:"f:labels"`
+			} `json:"f:metadata"`
+		}
+		if json.Unmarshal(f.FieldsV1.Raw, &owned) != nil {
+			return false
+		}
+		delete(owned.Metadata.Labels, ".")
+		return len(owned.Metadata.Labels) == len(want)
+	}
+	return false
+}
+
+// reportNode writes the node's status, if it says something new. Several may
+// write it at once; a conflict means that there is something newer to read.
+func (m *Manager) reportNode(ctx context.Context, n spec.Node) error {
+	for {
+		err := m.reportNodeOnce(ctx, n)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+}
+
+func (m *Manager) reportNodeOnce(ctx context.Context, n spec.Node) error {
+	key := spec.NodeKey(n.Cluster, n.Name)
+	rev, err := m.Store.Get(ctx, key, nil)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	old, _, err := get[spec.NodeStatus](ctx, m.Store, spec.StatusKey(key))
+	if err != nil {
+		return err
+	}
+	workload, _, err := get[spec.WorkloadStatus](ctx, m.Store, spec.StatusKey(spec.WorkloadKey(nodeWorkload(n.Cluster, n.Name))))
+	if err != nil {
+		return err
+	}
+	s := m.session(n.Cluster)
+	if old != nil && old.Removed || s == nil && old != nil && old.Registered {
+		return nil // nothing is known that is newer
+	}
+	var node *corev1.Node
+	if s != nil {
+		node = s.cached(n.Name)
+	}
+	tx := new(store.Tx)
+	if err := put(ctx, m.Store, tx, spec.StatusKey(key), nodeStatus(node, workload)); err != nil || len(tx.Changes) == 0 {
+		return err
+	}
+	return commit(ctx, m.Store, tx.Expect(key, rev))
+}
+
+// nodeStatus says how a node does, by its object and its container; either may be nil.
+func nodeStatus(node *corev1.Node, workload *spec.WorkloadStatus) spec.NodeStatus {
+	if node == nil {
+		switch {
+		case workload == nil:
+			return spec.NodeStatus{Message: "waits for its container"}
+		case workload.Phase != spec.PhaseRunning:
+			return spec.NodeStatus{Message: join("its container is "+string(workload.Phase), workload.Message)}
+		}
+		return spec.NodeStatus{Message: "runs and has not registered yet"}
+	}
+	st := spec.NodeStatus{Registered: true, Version: node.Status.NodeInfo.KubeletVersion, Message: "has not reported its condition yet"}
+	for _, c := range node.Status.Conditions {
+		if c.Type != corev1.NodeReady {
+			continue
+		}
+		if st.Ready = c.Status == corev1.ConditionTrue; st.Ready {
+			st.Message = ""
+		} else {
+			st.Message = join(c.Reason, c.Message)
+		}
+	}
+	return st
+}
+
+func join(a, b string) string {
+	if b == "" {
+		return a
+	}
+	return a + ": " + b
+}
