@@ -10,7 +10,7 @@ const DefaultMaxPods = 30
 
 // computed are the properties that clients send back as they got them, and that only Cloister knows.
 var computed = []string{
-	"name", "id", "type", "provisioningState", "currentOrchestratorVersion", "nodeImageVersion", "powerState", "eTag", "status", "creationData",
+	"name", "id", "provisioningState", "currentOrchestratorVersion", "nodeImageVersion", "powerState", "eTag", "status", "creationData",
 }
 
 // Complete brings a pool's properties into the form that is stored: what the client left

@@ -17,7 +17,7 @@ func ensureScaleSet(ctx context.Context, d shape.Deps, c shape.Cluster, p shape.
 	if err == nil && shape.Doc(have.Body).Int("sku.capacity") == p.Count() && have.State != "Failed" {
 		return nil
 	}
-	_, err = d.Kernel.Write(ctx, id, scaleSet(c, p))
+	_, err = d.Kernel.Write(ctx, arm.System, id, scaleSet(c, p), c.ID)
 	return err
 }
 

@@ -3,6 +3,7 @@ package agentpools
 import (
 	"context"
 	"strings"
+	"time"
 
 	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/provider/containerservice/shape"
@@ -193,13 +194,9 @@ func (t *typ) remove(ctx context.Context, r *arm.Resource) (arm.Progress, error)
 	if err != nil || !s.Done {
 		return progress(s, err)
 	}
-	if _, err := t.Read().Get(ctx, c.ScaleSet(r.Name)); arm.IsNotFound(err) {
-		return arm.Progress{Done: true, Percent: 100}, nil
-	} else if err != nil {
+	gone, err := t.Kernel.Delete(ctx, arm.System, c.ScaleSet(r.Name))
+	if err != nil {
 		return arm.Progress{}, err
 	}
-	if err := t.Kernel.Delete(ctx, c.ScaleSet(r.Name)); err != nil && !arm.IsNotFound(err) {
-		return arm.Progress{}, err
-	}
-	return arm.Progress{Done: true, Percent: 100}, nil
+	return arm.Progress{Done: gone, Percent: 95, Note: "the scale set's end", After: time.Second}, nil
 }

@@ -118,6 +118,7 @@ func validateVersion(fail func(code, field, format string, args ...any), p, old 
 		version, ok = old.Str("currentOrchestratorVersion"), true // also when it is offered no more
 	}
 	switch {
+	case !ok && clusterVersion == "": // the cluster's own version is wrong, and reported
 	case !ok:
 		fail("AgentPoolK8sVersionNotSupported", "orchestratorVersion", "Kubernetes version %s is not supported. Versions are: %s.", asked, versions)
 	case clusterVersion != "" && shape.Compare(version, clusterVersion) > 0:

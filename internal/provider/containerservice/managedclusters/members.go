@@ -38,7 +38,7 @@ func nodeGroupMember(c shape.Cluster) member {
 	for k, v := range managedTags(c) {
 		tags[k] = v
 	}
-	return member{c.NodeGroup().String(), map[string]any{"location": c.Location(), "managedBy": c.ID, "tags": tags}}
+	return member{c.NodeGroup().String(), map[string]any{"location": c.Location(), "tags": tags}}
 }
 
 // managedTags tell whose a resource is, as AKS's do.

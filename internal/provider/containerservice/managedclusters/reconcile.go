@@ -29,7 +29,7 @@ func (t *typ) reconcile(ctx context.Context, r *arm.Resource) (arm.Progress, err
 	}
 	var notes []string
 	for _, stage := range members(c) {
-		waiting, err := t.ensureAll(ctx, stage)
+		waiting, err := t.ensureAll(ctx, c, stage)
 		if err != nil {
 			return arm.Progress{}, err
 		}
@@ -57,7 +57,7 @@ func (t *typ) reconcile(ctx context.Context, r *arm.Resource) (arm.Progress, err
 }
 
 // ensureAll makes members at once, and names those whose work is not done.
-func (t *typ) ensureAll(ctx context.Context, all []member) ([]string, error) {
+func (t *typ) ensureAll(ctx context.Context, c shape.Cluster, all []member) ([]string, error) {
 	var (
 		wg    sync.WaitGroup
 		mu    sync.Mutex
@@ -66,7 +66,7 @@ func (t *typ) ensureAll(ctx context.Context, all []member) ([]string, error) {
 	)
 	for _, m := range all {
 		wg.Go(func() {
-			done, err := t.ensure(ctx, m)
+			done, err := t.ensure(ctx, c, m)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -85,7 +85,7 @@ func shortName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] 
 
 // ensure writes the member if it is not there, failed, or says something else where we say something.
 // It tells whether the member's own work is done.
-func (t *typ) ensure(ctx context.Context, m member) (done bool, err error) {
+func (t *typ) ensure(ctx context.Context, c shape.Cluster, m member) (done bool, err error) {
 	have, err := t.Read().Get(ctx, m.id)
 	switch {
 	case arm.IsNotFound(err):
@@ -98,7 +98,7 @@ func (t *typ) ensure(ctx context.Context, m member) (done bool, err error) {
 	case have.State != "Failed" && covers(have.Body["properties"], m.body["properties"]):
 		return true, nil
 	}
-	have, err = t.Kernel.Write(ctx, m.id, m.body)
+	have, err = t.Kernel.Write(ctx, arm.System, m.id, m.body, c.ID)
 	if err != nil {
 		return false, memberError(m.id, err)
 	}

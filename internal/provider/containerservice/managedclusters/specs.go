@@ -62,7 +62,7 @@ func put[T any](ctx context.Context, s store.Store, key string, v T) error {
 // ensureNames writes the private record and the public name, or takes away those that are not wanted any more.
 func (t *typ) ensureNames(ctx context.Context, c shape.Cluster, address netip.Addr) (waiting []string, err error) {
 	if zone := c.PrivateZone(); zone != "" {
-		done, err := t.ensure(ctx, recordMember(c, zone, address.String()))
+		done, err := t.ensure(ctx, c, recordMember(c, zone, address.String()))
 		if err != nil {
 			return nil, err
 		}
@@ -119,12 +119,9 @@ func (t *typ) remove(ctx context.Context, id string) (bool, error) {
 	if err != nil || have.Deleting {
 		return false, err
 	}
-	if err := t.Kernel.Delete(ctx, id); err != nil && !arm.IsNotFound(err) {
+	gone, err := t.Kernel.Delete(ctx, arm.System, id)
+	if err != nil {
 		return false, fmt.Errorf("%s: %w", shortName(id), err)
 	}
-	_, err = t.Read().Get(ctx, id)
-	if arm.IsNotFound(err) {
-		return true, nil
-	}
-	return false, err
+	return gone, nil
 }

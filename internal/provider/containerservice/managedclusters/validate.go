@@ -83,7 +83,7 @@ func validateAccess(w *arm.Write, props shape.Doc) {
 		w.Fail("InvalidParameter", at+access+"enablePrivateClusterPublicFQDN", "Without a private zone (privateDNSZone none) the public name is the only one: it cannot be disabled.")
 	}
 	if zone == shape.ZoneNone || zone == shape.ZoneSystem {
-		if props.Str("fqdnSubdomain") != "" && w.Old == nil {
+		if props.Str("fqdnSubdomain") != "" && props.Str("dnsPrefix") == "" && w.Old == nil {
 			w.Fail("InvalidParameter", at+"fqdnSubdomain", "fqdnSubdomain needs a private zone of your own (--private-dns-zone with the zone's id).")
 		}
 	}

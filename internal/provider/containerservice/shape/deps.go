@@ -7,12 +7,10 @@ import (
 	"cloister.dev/cloister/internal/store"
 )
 
-// Kernel writes resources in Cloister's own name, with the same admission as a client's writes.
+// Kernel writes and deletes resources in Cloister's own name: *arm.Server does.
 type Kernel interface {
-	// Write creates or replaces the resource with this id; its work may still be going on afterwards.
-	Write(ctx context.Context, id string, body map[string]any) (*arm.Resource, error)
-	// Delete begins the removal of the resource; one that is not there is no error.
-	Delete(ctx context.Context, id string) error
+	Write(ctx context.Context, p arm.Principal, id string, body map[string]any, managedBy string) (*arm.Resource, error)
+	Delete(ctx context.Context, p arm.Principal, id string) (gone bool, err error)
 }
 
 // Deps is what the types of Microsoft.ContainerService need.

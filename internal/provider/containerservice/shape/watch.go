@@ -34,7 +34,11 @@ func ClusterWatches(s store.Reader) []arm.Watch {
 			if id, _, ok := strings.Cut(path, "/agentpools/"); ok {
 				return []string{"/" + id}
 			}
-			return one(managerOf(ctx, s, path))
+			var r arm.Resource
+			if json.Unmarshal(e.Value, &r) == nil && r.ManagedBy != "" {
+				return []string{r.ManagedBy}
+			}
+			return one(managerOf(ctx, s, path)) // e.Value of what is gone may not be known
 		}},
 	}
 }
