@@ -22,6 +22,7 @@ func recipes() map[string]recipe {
 		"pause-programs":      goMain("pause"),
 		"hello-programs":      goMain("hello"),
 		"guest-programs":      own("cloister-guest"),
+		"logger-programs":     own("cloister-logger"),
 		"cloister-programs":   own("cloister", "internal"),
 		"node-base":           base(nodePackages),
 

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	eventsapi "github.com/containerd/containerd/api/events"
+	"github.com/containerd/containerd/v2/core/events"
+	"github.com/containerd/typeurl/v2"
+)
+
+// exits sends names until the connection to containerd breaks.
+func (e *Engine) exits(ctx context.Context, out chan<- string) {
+	ctx, cancel := context.WithCancel(e.ctx(ctx))
+	defer cancel()
+	envelopes, errs := e.client.Subscribe(ctx, `topic=="/tasks/exit"`)
+	for {
+		var env *events.Envelope
+		select {
+		case env = <-envelopes:
+		case <-errs:
+			return
+		case <-ctx.Done():
+			return
+		}
+		if env == nil || env.Event == nil {
+			continue
+		}
+		v, err := typeurl.UnmarshalAny(env.Event)
+		exit, ok := v.(*eventsapi.TaskExit)
+		// A process that was started inside (exec) is not the container's own.
+		if err != nil || !ok || exit.ID != exit.ContainerID {
+			continue
+		}
+		select {
+		case out <- exit.ContainerID:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Logs copies what a container printed to w; with follow also what it prints until ctx ends.
+func (e *Engine) Logs(ctx context.Context, name string, follow bool, w io.Writer) error {
+	return CopyLog(ctx, e.logFile(name), follow, w)
+}
+
+// CopyLog copies a log file, and goes on when it was rotated.
+func CopyLog(ctx context.Context, path string, follow bool, w io.Writer) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no log at %s: `cloister status` shows the names", path)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := io.Copy(w, f); err != nil || !follow {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now, err := os.Stat(path)
+		if err != nil {
+			continue // between two files
+		}
+		if old, err := f.Stat(); err == nil && !os.SameFile(old, now) {
+			next, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			_ = f.Close()
+			f = next
+		}
+	}
+}

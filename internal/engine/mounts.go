@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cloister.dev/cloister/internal/atomicfile"
+	"cloister.dev/cloister/internal/spec"
+)
+
+// mounts makes the volumes and the rendered files of a workload, and lists its mounts.
+func (e *Engine) mounts(want spec.Workload, files map[string][]byte) ([]specs.Mount, error) {
+	var out []specs.Mount
+	for _, m := range want.Mounts {
+		source := m.Host
+		if m.Volume != "" {
+			if !fs.ValidPath(m.Volume) || strings.Contains(m.Volume, "/") {
+				return nil, fmt.Errorf("volume %q: not a plain name", m.Volume)
+			}
+			source = filepath.Join(e.DataDir, "volumes", m.Volume)
+			if err := os.MkdirAll(source, 0o700); err != nil {
+				return nil, err
+			}
+		}
+		opts := []string{"rbind", "rw"}
+		if m.ReadOnly {
+			opts[1] = "ro"
+		}
+		if m.Propagation != "" {
+			opts = append(opts, m.Propagation)
+		}
+		out = append(out, specs.Mount{Destination: m.Target, Source: source, Type: "bind", Options: opts})
+	}
+	dir := e.filesDir(want.Name)
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if len(files) > 0 {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	for target, text := range files {
+		mode := os.FileMode(want.Files[target].Mode)
+		if mode == 0 {
+			mode = 0o644
+			if want.Files[target].Secret != "" {
+				mode = 0o600
+			}
+		}
+		file := filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(path.Clean(target), "/"), "/", "_"))
+		if err := atomicfile.Write(file, text, mode); err != nil {
+			return nil, err
+		}
+		out = append(out, specs.Mount{Destination: target, Source: file, Type: "bind", Options: []string{"bind", "ro", "nosuid", "nodev"}})
+	}
+	// Outer mounts come before what is mounted in them.
+	slices.SortFunc(out, func(a, b specs.Mount) int { return strings.Compare(a.Destination, b.Destination) })
+	return out, nil
+}
+
+func volumesOf(want spec.Workload) []string {
+	var out []string
+	for _, m := range want.Mounts {
+		if m.Volume != "" {
+			out = append(out, m.Volume)
+		}
+	}
+	return out
+}
+
+// removeVolumes removes those of the volumes that no other container has.
+func (e *Engine) removeVolumes(ctx context.Context, name string, volumes []string) error {
+	containers, err := e.client.Containers(ctx)
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{"": true}
+	for _, c := range containers {
+		if c.ID() == name {
+			continue
+		}
+		labels, err := c.Labels(ctx)
+		if err != nil {
+			return err
+		}
+		for _, v := range strings.Split(labels[labelVolumes], ",") {
+			used[v] = true
+		}
+	}
+	for _, v := range volumes {
+		if !used[v] {
+			if err := os.RemoveAll(filepath.Join(e.DataDir, "volumes", v)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

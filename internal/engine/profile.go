@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/contrib/seccomp"
+	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/pkg/oci"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cloister.dev/cloister/internal/spec"
+)
+
+// profileVersion goes up when a profile changes: containers are then made anew.
+const profileVersion = 1
+
+// nodeCapabilities are what kubelet, containerd, runc and kube-proxy need, and
+// what pods may be given. Missing are those that reach the machine itself:
+// SYS_MODULE, SYS_RAWIO, SYS_BOOT, SYS_TIME, MAC_*, SYSLOG, WAKE_ALARM, BPF and PERFMON.
+var nodeCapabilities = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
+	"CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
+	"CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_SYS_NICE", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_SETFCAP",
+}
+
+// profile is the container's specification, by kind.
+func profile(img containerd.Image, want spec.Workload, netns string, mounts []specs.Mount) []oci.SpecOpts {
+	opts := []oci.SpecOpts{oci.WithDefaultSpec(), oci.WithDefaultUnixDevices, oci.WithImageConfig(img)}
+	if len(want.Args) > 0 {
+		opts = append(opts, oci.WithProcessArgs(want.Args...))
+	}
+	if len(want.Args) > 0 && (want.Kind == spec.KindSystem || want.Kind == spec.KindControlPlane || want.Kind == spec.KindResolver) {
+		// Their images hold one program, at the root.
+		opts = append(opts, oci.WithEnv([]string{"PATH=/"}))
+	}
+	opts = append(opts, oci.WithEnv(want.Env), oci.WithCgroup(cgroupPath(want.Name)), oci.WithMounts(mounts))
+	if want.Hostname != "" {
+		opts = append(opts, oci.WithHostname(want.Hostname))
+	}
+	if netns == "" {
+		opts = append(opts, oci.WithHostNamespace(specs.NetworkNamespace))
+	} else {
+		opts = append(opts, oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: netns}))
+	}
+	if want.Limits.MemoryBytes > 0 {
+		opts = append(opts, oci.WithMemoryLimit(uint64(want.Limits.MemoryBytes)))
+	}
+	if want.Limits.MilliCPU > 0 {
+		const period = 100_000
+		opts = append(opts, oci.WithCPUCFS(want.Limits.MilliCPU*period/1000, period))
+	}
+	switch want.Kind {
+	case spec.KindNode, spec.KindMachine:
+		opts = append(opts, node()...)
+	case spec.KindResolver:
+		opts = append(opts, oci.WithCapabilities([]string{"CAP_SYS_ADMIN", "CAP_NET_BIND_SERVICE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), withTmp)
+	default:
+		opts = append(opts, oci.WithCapabilities([]string{"CAP_NET_BIND_SERVICE", "CAP_DAC_OVERRIDE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), withTmp)
+	}
+	return append(opts, withSeccomp(want.Kind), withFileLimit)
+}
+
+// node is the profile of a container in which kubelet and containerd run. It is
+// not a privileged one: devices stay the default few, the machine's settings are read-only.
+func node() []oci.SpecOpts {
+	return []oci.SpecOpts{
+		oci.WithCapabilities(nodeCapabilities),
+		oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.CgroupNamespace}),
+		oci.WithNewPrivileges, // setuid programs of pods
+		oci.WithMaskedPaths([]string{"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/tracing"}),
+		// All of /proc/sys but net, which belongs to the node's own network namespace.
+		oci.WithReadonlyPaths([]string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger", "/proc/sys/abi", "/proc/sys/debug", "/proc/sys/dev", "/proc/sys/fs", "/proc/sys/kernel", "/proc/sys/user", "/proc/sys/vm"}),
+		func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+			s.Linux.RootfsPropagation = "rshared"
+			s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/sys/fs/cgroup" || m.Destination == "/run" })
+			s.Mounts = append(s.Mounts,
+				specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", "rw"}},
+				specs.Mount{Destination: "/run", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=755", "size=256m"}},
+				specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=1777", "size=512m"}},
+				// The kubelet looks for kills by the kernel there; the machine's log is not a tenant's to read.
+				specs.Mount{Destination: "/dev/kmsg", Type: "bind", Source: "/dev/null", Options: []string{"bind", "ro"}})
+			slices.SortStableFunc(s.Mounts, func(a, b specs.Mount) int { return depth(a.Destination) - depth(b.Destination) })
+			return nil
+		},
+	}
+}
+
+func depth(path string) int {
+	n := 0
+	for _, r := range path {
+		if r == '/' {
+			n++
+		}
+	}
+	return n
+}
+
+func withTmp(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec", "mode=1777", "size=64m"}})
+	return nil
+}
+
+// withSeccomp is containerd's default profile for the capabilities; a node also
+// needs what runc calls to start a pod's process.
+func withSeccomp(kind spec.Kind) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+		s.Linux.Seccomp = seccomp.DefaultProfile(s)
+		if kind == spec.KindNode || kind == spec.KindMachine {
+			s.Linux.Seccomp.Syscalls = append(s.Linux.Seccomp.Syscalls, specs.LinuxSyscall{
+				Names: []string{"pivot_root", "keyctl", "add_key", "request_key", "name_to_handle_at", "open_by_handle_at", "swapon", "swapoff", "sethostname", "setdomainname"}, Action: specs.ActAllow,
+			})
+		}
+		return nil
+	}
+}
+
+// withFileLimit raises the number of open files to what servers expect, within what the machine gives.
+func withFileLimit(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+	limit, err := openFiles()
+	if err != nil {
+		return err
+	}
+	s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Hard: limit, Soft: limit}}
+	return nil
+}
