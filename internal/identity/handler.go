@@ -75,7 +75,7 @@ func parsePath(path string) (place, bool) {
 		p.tenant, segs = segs[0], segs[1:]
 	}
 	if len(segs) == 0 || !slices.Contains(belowTenant, strings.ToLower(segs[0])) || p.tenant == "" && !p.adfs {
-		return place{}, p.adfs
+		return place{}, false
 	}
 	p.rest = strings.ToLower(strings.Join(segs, "/"))
 	return p, true
@@ -112,7 +112,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, ok := parsePath(r.URL.Path)
-	if !ok || p.rest == "" {
+	if !ok {
 		h.fail(w, r, oauthError{404, "not_found", 90015, "There is no such endpoint. See " + h.site.base + "/adfs/.well-known/openid-configuration."})
 		return
 	}

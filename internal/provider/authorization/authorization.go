@@ -36,14 +36,15 @@ func Types(d *identity.Directory) []*arm.Type {
 }
 
 // Routes lists the reads, which see more than the resources at one scope:
-// built-in roles, and assignments above and below.
+// built-in roles, and assignments above and below. What roles there are, and
+// what the caller itself may do, anybody may ask who is signed in.
 func Routes(auth Authorizer) []arm.Route {
 	const ns = "/{scope...}/providers/Microsoft.Authorization/"
 	return []arm.Route{
-		{Method: "GET", Pattern: ns + "roleDefinitions", Permission: identity.TypeRole + "/read", Serve: listRoles},
-		{Method: "GET", Pattern: ns + "roleDefinitions/{role}", Permission: identity.TypeRole + "/read", Serve: getRole},
+		{Method: "GET", Pattern: ns + "roleDefinitions", Serve: listRoles},
+		{Method: "GET", Pattern: ns + "roleDefinitions/{role}", Serve: getRole},
 		{Method: "GET", Pattern: ns + "roleAssignments", Permission: identity.TypeAssignment + "/read", Serve: listAssignments(auth)},
-		{Method: "GET", Pattern: ns + "permissions", Permission: "Microsoft.Authorization/permissions/read", Serve: listPermissions(auth)},
+		{Method: "GET", Pattern: ns + "permissions", Serve: listPermissions(auth)},
 	}
 }
 

@@ -70,9 +70,11 @@ func listRoles(ctx context.Context, r *arm.RouteRequest) (*arm.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	custom, err := customRoles(ctx, r.Read, scope)
-	if err != nil {
-		return nil, err
+	var custom []identity.Role
+	if r.Can(ctx, identity.TypeRole+"/read", scope) {
+		if custom, err = customRoles(ctx, r.Read, scope); err != nil {
+			return nil, err
+		}
 	}
 	value := []any{}
 	for _, role := range append(append([]identity.Role{}, identity.BuiltInRoles()...), custom...) {
@@ -89,7 +91,7 @@ func getRole(ctx context.Context, r *arm.RouteRequest) (*arm.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
+	if !ok || role.Custom && !r.Can(ctx, identity.TypeRole+"/read", scope) {
 		return nil, arm.NotFound("RoleDefinitionDoesNotExist", "The specified role definition with ID '%s' does not exist. 'az role definition list' shows those that there are.", id)
 	}
 	return &arm.Response{Body: showRole(role, scope)}, nil
