@@ -2,70 +2,114 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
 	"log"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
-// importImages gives containerd the images that came with the node, those that it
-// does not have. The kubelet runs meanwhile.
-func (k *keeper) importImages(ctx context.Context) {
-	select {
-	case <-k.ready["containerd"]:
-	case <-ctx.Done():
-		return
-	}
-	var wg sync.WaitGroup
-	for _, pattern := range k.guest.Images {
-		archives, err := filepath.Glob(pattern)
-		if err != nil {
-			log.Printf("images %s: %v", pattern, err)
-			continue
+const (
+	// runtimeProcess is the process that gets the images.
+	runtimeProcess = "containerd"
+	// imported holds a file for each archive that containerd has, with the archive's
+	// hash. It lies in containerd's own folder, and so goes when the images go.
+	imported = "/var/lib/containerd/cloister-imported"
+	// pauseArchive is what every pod begins with.
+	pauseArchive = "pause.tar"
+)
+
+// images gives containerd the images that it lacks. It returns when the pause
+// image is there, without which no pod starts; the others come meanwhile.
+func (n *node) images(ctx context.Context, socket string) {
+	archives := slices.Clone(n.Images)
+	var rest sync.WaitGroup
+	for _, archive := range archives {
+		if filepath.Base(archive) == pauseArchive {
+			n.image(ctx, socket, archive)
 		}
-		for _, archive := range archives {
-			wg.Go(func() { k.importImage(ctx, archive) })
+	}
+	for _, archive := range archives {
+		if filepath.Base(archive) != pauseArchive {
+			rest.Add(1)
+			go func() {
+				defer rest.Done()
+				n.image(ctx, socket, archive)
+			}()
 		}
 	}
-	wg.Wait()
+	go func() {
+		rest.Wait()
+		if ctx.Err() == nil {
+			log.Printf("images are there: %d", len(archives))
+		}
+	}()
 }
 
-// importImage imports one archive, and remembers by a file beside containerd's data that it is there.
-func (k *keeper) importImage(ctx context.Context, archive string) {
-	done := filepath.Join("/var/lib/containerd", "imported-"+filepath.Base(archive))
-	if _, err := os.Stat(done); err == nil {
-		return
-	}
-	for try := 0; ctx.Err() == nil; try++ {
-		begin := time.Now()
-		_, ended, err := k.start("import", []string{"ctr", "--namespace=k8s.io", "images", "import", "--local", "--label=io.cri-containerd.pinned=pinned", archive})
+// image imports one archive if containerd does not have it, and tries until it has.
+func (n *node) image(ctx context.Context, socket, archive string) {
+	for wait := minBackoff; ctx.Err() == nil; wait = min(2*wait, maxBackoff) {
+		err := n.importOnce(ctx, socket, archive)
 		if err == nil {
-			st := <-ended
-			if st.Exited() && st.ExitStatus() == 0 {
-				log.Printf("imported %s in %.1f s", archive, time.Since(begin).Seconds())
-				if err := os.WriteFile(done, nil, 0o644); err != nil {
-					log.Print(err)
-				}
-				return
-			}
-			log.Printf("import %s: %s", archive, describe(st))
-		} else {
-			log.Printf("import %s: %v", archive, err)
+			return
 		}
+		log.Printf("import %s: %v", archive, err)
 		select {
-		case <-time.After(min(maxBackoff, minBackoff<<min(try, 5))):
 		case <-ctx.Done():
+		case <-time.After(wait):
 		}
 	}
 }
 
-func notifyChildren(c chan<- os.Signal) { signal.Notify(c, syscall.SIGCHLD) }
+func (n *node) importOnce(ctx context.Context, socket, archive string) error {
+	hash, err := hashFile(archive)
+	if err != nil {
+		return err
+	}
+	mark := filepath.Join(imported, filepath.Base(archive))
+	if b, err := os.ReadFile(mark); err == nil && strings.TrimSpace(string(b)) == hash {
+		return nil
+	}
+	// Pinned: the kubelet must not remove what comes back from nowhere.
+	pid, ended, err := n.start("import", []string{
+		"ctr", "--address", socket, "--namespace", "k8s.io", "images", "import", "--local",
+		"--label", "io.cri-containerd.image=managed", "--label", "io.cri-containerd.pinned=pinned", archive,
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case st := <-ended:
+		if st.ExitStatus() != 0 {
+			return describe(st)
+		}
+	case <-ctx.Done():
+		return end(pid, ended)
+	}
+	if err := os.MkdirAll(imported, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(mark, []byte(hash+"\n"), 0o644); err != nil {
+		return fmt.Errorf("remember it: %w", err)
+	}
+	return nil
+}
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
-func splitWords(s string) []string { return strings.Fields(s) }
+func hashFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

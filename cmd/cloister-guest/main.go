@@ -35,9 +35,6 @@ func run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if len(g.Images) == 0 {
-		g.Images = []string{"/opt/cloister/images/*.tar"}
-	}
 	if err := prepare(); err != nil {
 		return fmt.Errorf("prepare the node: %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -182,10 +181,4 @@ func describe(st syscall.WaitStatus) error {
 		return fmt.Errorf("signal %s", st.Signal())
 	}
 	return fmt.Errorf("exit status %d", st.ExitStatus())
-}
-
-// lines writes whole lines of several processes.
-type lines struct {
-	mu sync.Mutex
-	w  io.Writer
 }
