@@ -18,9 +18,11 @@ const profileVersion = 1
 
 // nodeCapabilities are what kubelet, containerd, runc and kube-proxy need, and
 // what pods may be given. Missing are those that reach the machine itself:
-// SYS_MODULE, SYS_RAWIO, SYS_BOOT, SYS_TIME, MAC_*, SYSLOG, WAKE_ALARM, BPF and PERFMON.
+// SYS_MODULE, SYS_RAWIO, SYS_BOOT, SYS_TIME, MAC_*, SYSLOG, WAKE_ALARM, BPF and
+// PERFMON; and DAC_READ_SEARCH, with which open_by_handle_at opens any file of the
+// machine's disk, for a node's volumes lie on it.
 var nodeCapabilities = []string{
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
 	"CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
 	"CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_SYS_NICE", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_SETFCAP",
 }
@@ -109,7 +111,7 @@ func withSeccomp(kind spec.Kind) oci.SpecOpts {
 		s.Linux.Seccomp = seccomp.DefaultProfile(s)
 		if kind == spec.KindNode || kind == spec.KindMachine {
 			s.Linux.Seccomp.Syscalls = append(s.Linux.Seccomp.Syscalls, specs.LinuxSyscall{
-				Names: []string{"pivot_root", "keyctl", "add_key", "request_key", "name_to_handle_at", "open_by_handle_at", "swapon", "swapoff", "sethostname", "setdomainname"}, Action: specs.ActAllow,
+				Names: []string{"pivot_root", "keyctl", "add_key", "request_key"}, Action: specs.ActAllow,
 			})
 		}
 		return nil
