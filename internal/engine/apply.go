@@ -76,7 +76,7 @@ func (e *Engine) Apply(ctx context.Context, want spec.Workload, netns string, fi
 	if want.Stopped {
 		return spec.WorkloadStatus{Phase: spec.PhaseStopped}, nil
 	}
-	return e.start(ctx, c, st)
+	return e.start(ctx, c, st, func() error { return e.render(want, files) })
 }
 
 // hashOf names what the container is made of. `Stopped` is how it is, not what it is.
@@ -119,8 +119,9 @@ func (e *Engine) create(ctx context.Context, want spec.Workload, netns string, f
 	return c, nil
 }
 
-// start makes sure that the container's process runs, unless it ended a moment ago.
-func (e *Engine) start(ctx context.Context, c containerd.Container, st *workload) (spec.WorkloadStatus, error) {
+// start makes sure that the container's process runs, unless it ended a moment
+// ago. before is called if it has to be started.
+func (e *Engine) start(ctx context.Context, c containerd.Container, st *workload, before func() error) (spec.WorkloadStatus, error) {
 	task, err := c.Task(ctx, nil)
 	if err != nil && !errdefs.IsNotFound(err) {
 		return spec.WorkloadStatus{}, fmt.Errorf("container %s: %w", c.ID(), err)
@@ -152,6 +153,9 @@ func (e *Engine) start(ctx context.Context, c containerd.Container, st *workload
 		}
 	}
 	st.next = time.Time{}
+	if err := before(); err != nil {
+		return spec.WorkloadStatus{}, fmt.Errorf("files of %s: %w", c.ID(), err)
+	}
 	// A FIFO that the daemon reads would stop the container when the daemon goes; a logger of its own does not.
 	task, err = c.NewTask(ctx, cio.BinaryIO(e.Logger, map[string]string{"file": e.logFile(c.ID())}))
 	if err != nil {

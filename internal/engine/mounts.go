@@ -16,7 +16,7 @@ import (
 	"cloister.dev/cloister/internal/spec"
 )
 
-// mounts makes the volumes and the rendered files of a workload, and lists its mounts.
+// mounts makes the volumes of a workload, and lists its mounts.
 func (e *Engine) mounts(want spec.Workload, files map[string][]byte) ([]specs.Mount, error) {
 	var out []specs.Mount
 	for _, m := range want.Mounts {
@@ -39,14 +39,33 @@ func (e *Engine) mounts(want spec.Workload, files map[string][]byte) ([]specs.Mo
 		}
 		out = append(out, specs.Mount{Destination: m.Target, Source: source, Type: "bind", Options: opts})
 	}
+	for target := range files {
+		out = append(out, specs.Mount{Destination: target, Source: e.file(want.Name, target), Type: "bind", Options: []string{"bind", "ro", "nosuid", "nodev"}})
+	}
+	// Outer mounts come before what is mounted in them.
+	slices.SortFunc(out, func(a, b specs.Mount) int { return strings.Compare(a.Destination, b.Destination) })
+	return out, nil
+}
+
+// file is where a rendered file lies. The name keeps the path readable; the
+// separator is doubled where the path has it, so that two paths never share a name.
+func (e *Engine) file(name, target string) string {
+	flat := strings.ReplaceAll(strings.TrimPrefix(path.Clean(target), "/"), "_", "__")
+	return filepath.Join(e.filesDir(name), strings.ReplaceAll(flat, "/", "_"))
+}
+
+// render writes the files of a workload. They lie in the run directory, which a
+// restart of the machine empties: so this comes before every start.
+func (e *Engine) render(want spec.Workload, files map[string][]byte) error {
 	dir := e.filesDir(want.Name)
 	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
+		return err
 	}
-	if len(files) > 0 {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
+	if len(files) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
 	}
 	for target, text := range files {
 		mode := os.FileMode(want.Files[target].Mode)
@@ -56,15 +75,11 @@ func (e *Engine) mounts(want spec.Workload, files map[string][]byte) ([]specs.Mo
 				mode = 0o600
 			}
 		}
-		file := filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(path.Clean(target), "/"), "/", "_"))
-		if err := atomicfile.Write(file, text, mode); err != nil {
-			return nil, err
+		if err := atomicfile.Write(e.file(want.Name, target), text, mode); err != nil {
+			return err
 		}
-		out = append(out, specs.Mount{Destination: target, Source: file, Type: "bind", Options: []string{"bind", "ro", "nosuid", "nodev"}})
 	}
-	// Outer mounts come before what is mounted in them.
-	slices.SortFunc(out, func(a, b specs.Mount) int { return strings.Compare(a.Destination, b.Destination) })
-	return out, nil
+	return nil
 }
 
 func volumesOf(want spec.Workload) []string {
