@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"k8s.io/client-go/rest"
 	basecompatibility "k8s.io/component-base/compatibility"
@@ -26,6 +27,12 @@ type controlPlaneConfig struct {
 	ControllerManager []string `json:"controllerManager"`
 	Scheduler         []string `json:"scheduler"`
 }
+
+// How long a stop waits for the controller manager and the scheduler, and then for the API server.
+const (
+	clientsStop = 3 * time.Second
+	serverStop  = 6 * time.Second
+)
 
 // errEnded is what a part's return means while nobody asked it to stop.
 var errEnded = errors.New("ended by itself")
@@ -121,10 +128,25 @@ func runControlPlane(ctx context.Context, cfg controlPlaneConfig) error {
 		}
 	}
 	stopClients()
-	clients.Wait()
+	waitAtMost(&clients, clientsStop)
 	stopAPI()
-	server.Wait()
+	waitAtMost(&server, serverStop)
 	return err
+}
+
+// waitAtMost waits for wg, but not for ever: without etcd, neither the
+// controllers nor the API server come to an end.
+func waitAtMost(wg *sync.WaitGroup, limit time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		klog.InfoS("Stopping took too long", "limit", limit)
+	}
 }
 
 // applyGlobals puts into force, once, what the three share in this process:
