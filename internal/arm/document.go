@@ -91,10 +91,8 @@ func digest(v any) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// fingerprint changes with everything that a reconciler may change.
-func (r *Resource) fingerprint() (string, error) {
-	return digest([]any{r.Body, r.Private, r.ManagedBy, r.Wanted})
-}
+// fingerprint changes with what would be stored.
+func (r *Resource) fingerprint() (string, error) { return digest(r) }
 
 func (r *Resource) copy() *Resource {
 	out := *r

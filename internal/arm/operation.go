@@ -57,13 +57,14 @@ func (s *Server) newOperation(kind string, id resourceid.ID, p Principal) *Opera
 	return &Operation{ID: uuid.NewString(), Resource: id.String(), Kind: kind, Status: InProgress, Principal: p.ObjectID, Start: s.Now().UTC()}
 }
 
-// end adds the operation's end to a transaction.
+// end adds the operation's end to a transaction, which must hold the resource's revision: whatever
+// ends an operation changes its resource too, so a note that is written meanwhile may be overwritten.
 func (s *Server) end(tx *store.Tx, op *Operation, status string, cause *Error) {
 	op.Status, op.Error, op.End, op.Note = status, cause, s.Now().UTC(), ""
 	if status == Succeeded {
 		op.Percent = 100
 	}
-	tx.Update(op.Key(), op.Rev, op)
+	tx.Put(op.Key(), op)
 }
 
 // operation reads one; nil if there is none at this key.

@@ -3,15 +3,20 @@ package arm
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strings"
+	"time"
 
 	"cloister.dev/cloister/internal/resourceid"
 	"cloister.dev/cloister/internal/store"
 )
 
 // attempts is how often an admission is done again because something it read was changed meanwhile.
-const attempts = 6
+const (
+	attempts  = 10
+	retryStep = 5 * time.Millisecond
+)
 
 // change is one write, delete or action on its way to the store.
 type change struct {
@@ -59,11 +64,15 @@ func (s *Server) serveWrite(ctx context.Context, q *request, id resourceid.ID, t
 }
 
 // retried does an admission until no one is in its way.
-func retried(c *change, try func() error) error {
-	var err error
-	for range attempts {
-		if err = try(); !errors.Is(err, store.ErrConflict) {
+func retried(ctx context.Context, c *change, try func() error) error {
+	for i := range attempts {
+		if err := try(); !errors.Is(err, store.ErrConflict) {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(rand.Int64N(int64(i+1) * int64(retryStep)))):
 		}
 	}
 	if c.ifMatch != "" {
@@ -75,7 +84,7 @@ func retried(c *change, try func() error) error {
 // write admits a create or update and commits it: the resource, its operation (nil if
 // it is done at once) and what the type adds, all or nothing.
 func (s *Server) write(ctx context.Context, c *change) (r *Resource, op *Operation, created bool, err error) {
-	err = retried(c, func() error {
+	err = retried(ctx, c, func() error {
 		r, op, created, err = s.tryWrite(ctx, c)
 		return err
 	})
