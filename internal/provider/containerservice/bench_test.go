@@ -61,14 +61,17 @@ func newBench(t *testing.T, s store.Store) *bench {
 	types = append(types, compute.Types(compute.Deps{})...)
 	types = append(types, managedidentity.Types("tenant")...)
 	types = append(types, b.network()...)
-	if err := server.Add(types, containerservice.Routes(deps)); err != nil {
+	if err := server.Add(types, append(containerservice.Routes(deps), compute.Routes(compute.Deps{Store: s})...)); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
 // start runs the reconcilers and the machine, and returns what stops them.
-func (b *bench) start() (stop func()) {
+func (b *bench) start() (stop func()) { return b.startWith(b) }
+
+// startWith has another bench's machine do the work.
+func (b *bench) startWith(other *bench) (stop func()) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	done := make(chan struct{})
 	go func() {
@@ -78,7 +81,7 @@ func (b *bench) start() (stop func()) {
 	machine := make(chan struct{})
 	go func() {
 		defer close(machine)
-		b.machine(ctx)
+		other.machine(ctx)
 	}()
 	return func() { cancel(); <-done; <-machine }
 }
