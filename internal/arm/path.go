@@ -47,12 +47,15 @@ func printable(s string) string {
 // clients send it, and http.ServeMux would answer with a redirect, which breaks a PUT.
 func CollapseSlashes(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.RawPath, "//") {
-			r2 := *r
+		if escaped := r.URL.EscapedPath(); strings.Contains(escaped, "//") {
 			u := *r.URL
-			u.Path, u.RawPath = collapse(u.Path), collapse(u.RawPath)
-			r2.URL = &u
-			r = &r2
+			u.RawPath = collapse(escaped)
+			if path, err := url.PathUnescape(u.RawPath); err == nil { // it came from a URL: it can be decoded
+				u.Path = path
+				r2 := *r
+				r2.URL = &u
+				r = &r2
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
