@@ -10,13 +10,15 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/compression"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
+
+// archiveVersion goes up when writeImage writes another archive from the same input.
+const archiveVersion = 1
 
 // content is one entry of a layer: a file of the machine, or a folder.
 type content struct {
@@ -31,7 +33,7 @@ type content struct {
 func writeImage(out, ref string, entrypoint []string, layers ...string) error {
 	img := empty.Image
 	for _, l := range layers {
-		layer, err := tarball.LayerFromFile(l, tarball.WithCompression(compression.None))
+		layer, err := newLayer(l)
 		if err != nil {
 			return err
 		}

@@ -46,14 +46,14 @@ func recipes() map[string]recipe {
 
 // single is an image of one static program.
 func single(programs, program string) recipe {
-	return recipe{kind: Image, needs: []string{programs}, build: func(_ context.Context, j *job) error {
+	return recipe{kind: Image, version: archiveVersion, needs: []string{programs}, build: func(_ context.Context, j *job) error {
 		return j.image([]string{"/" + program}, content{target: "/" + program, source: filepath.Join(j.needs[programs].Path, program)})
 	}}
 }
 
 // podImage is an image for pods: its name and its tag are fixed, for manifests name it.
 func podImage(pod, programs string) recipe {
-	return recipe{kind: Image, needs: []string{programs}, build: func(_ context.Context, j *job) error {
+	return recipe{kind: Image, version: archiveVersion, needs: []string{programs}, build: func(_ context.Context, j *job) error {
 		j.ref = "cloister.internal/" + pod + ":1"
 		return j.image([]string{"/" + pod}, content{target: "/" + pod, source: filepath.Join(j.needs[programs].Path, pod)})
 	}}
@@ -86,7 +86,7 @@ func node(kube string, pods []string) recipe {
 	for _, p := range pods {
 		needs = append(needs, "pod-"+p)
 	}
-	return recipe{kind: Image, needs: needs, build: func(_ context.Context, j *job) error {
+	return recipe{kind: Image, version: archiveVersion, needs: needs, build: func(_ context.Context, j *job) error {
 		var contents []content
 		for from, dir := range map[string]string{
 			"containerd-programs": "/usr/local/bin", "runc-programs": "/usr/local/bin", "cni-programs": "/opt/cni/bin",
