@@ -5,6 +5,7 @@
 package authorization
 
 import (
+	"context"
 	"regexp"
 	"strings"
 
@@ -28,11 +29,20 @@ func Types(d *identity.Directory) []*arm.Type {
 	a := &assignments{directory: d}
 	return []*arm.Type{{
 		Name: identity.TypeAssignment, APIVersions: versions, Names: guid, NameRule: "a GUID, like 4fec4850-8934-4065-b3ce-e98916bdb2bb",
-		Extension: true, Admit: a.admit,
+		Extension: true, Admit: a.admit, View: view,
 	}, {
 		Name: identity.TypeRole, APIVersions: versions, Names: guid, NameRule: "a GUID, like 4fec4850-8934-4065-b3ce-e98916bdb2bb",
-		Extension: true, Admit: admitRole, Release: releaseRole,
+		Extension: true, Admit: admitRole, Release: releaseRole, View: view,
 	}}
+}
+
+// view leaves out what these resources do not have.
+func view(_ context.Context, _ *arm.Resource, doc map[string]any) error {
+	delete(doc, "etag")
+	if p, ok := doc["properties"].(map[string]any); ok {
+		delete(p, "provisioningState")
+	}
+	return nil
 }
 
 // Routes lists the reads, which see more than the resources at one scope:
