@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"net/http"
@@ -21,6 +22,7 @@ const (
 // Authenticator accepts the access tokens of this tenant. It implements arm.Authenticator.
 type Authenticator struct {
 	keys     *Keys
+	people   *Authorizer
 	site     site
 	audience map[string]bool
 	now      func() time.Time
@@ -36,8 +38,8 @@ type known struct {
 
 var _ arm.Authenticator = (*Authenticator)(nil)
 
-func newAuthenticator(keys *Keys, s site, audiences []string) *Authenticator {
-	a := &Authenticator{keys: keys, site: s, audience: map[string]bool{}, now: time.Now, known: map[[sha256.Size]byte]known{}}
+func newAuthenticator(keys *Keys, people *Authorizer, s site, audiences []string) *Authenticator {
+	a := &Authenticator{keys: keys, people: people, site: s, audience: map[string]bool{}, now: time.Now, known: map[[sha256.Size]byte]known{}}
 	for _, aud := range audiences {
 		a.audience[aud] = true
 	}
@@ -59,7 +61,27 @@ func (a *Authenticator) Authenticate(r *http.Request) (arm.Principal, error) {
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return arm.Principal{}, refuse("AuthenticationFailed", "Authentication failed. The 'Authorization' header is provided in an invalid format. Send 'Authorization: Bearer <access token>'.")
 	}
-	return a.Verify(token)
+	p, err := a.Verify(token)
+	if err != nil {
+		return arm.Principal{}, err
+	}
+	return p, a.present(r.Context(), p)
+}
+
+// present refuses whom the directory no longer has, at once and not when the token ends.
+func (a *Authenticator) present(ctx context.Context, p arm.Principal) error {
+	enabled, known := a.people.enabled(p.ObjectID)
+	if !known { // it may be so new that the memory does not have it yet
+		found, err := (&Directory{Store: a.people.store}).Principal(ctx, p.ObjectID)
+		if err != nil && !errors.Is(err, ErrUnknown) {
+			return err
+		}
+		enabled = err == nil && !found.Disabled
+	}
+	if !enabled {
+		return refuse("InvalidAuthenticationToken", "The access token's principal '%s' was deleted or disabled. Sign in as another one.", p.ObjectID)
+	}
+	return nil
 }
 
 // Verify checks one access token: signature, issuer, lifetime and audience.

@@ -80,6 +80,14 @@ func (a *Authorizer) Groups(objectID string) []string {
 	return a.facts.holders(strings.ToLower(objectID))[1:]
 }
 
+// enabled tells whether the directory has the principal and lets it in.
+func (a *Authorizer) enabled(objectID string) (enabled, known bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	enabled, known = a.facts.enabled[strings.ToLower(objectID)]
+	return enabled, known
+}
+
 // SeesBelow tells whether the principal has any role at the scope, above or below it.
 func (a *Authorizer) SeesBelow(objectID, scope string) bool {
 	a.mu.RLock()

@@ -15,6 +15,7 @@ type facts struct {
 	roles       map[string]*heldRole                  // by GUID
 	groupsOf    map[string]map[string]bool            // principal or group, group
 	members     map[string][]string                   // of a group, to undo groupsOf
+	enabled     map[string]bool                       // of every principal of the directory
 }
 
 type assignment struct{ principal, scope, role string }
@@ -28,6 +29,7 @@ func newFacts() *facts {
 	f := &facts{
 		assignments: map[string]assignment{}, held: map[string]map[string]map[string]bool{},
 		roles: map[string]*heldRole{}, groupsOf: map[string]map[string]bool{}, members: map[string][]string{},
+		enabled: map[string]bool{},
 	}
 	for _, r := range builtIn {
 		f.roles[r.ID] = &heldRole{r, compile(r.Permissions)}
@@ -178,6 +180,7 @@ func (f *facts) applyPrincipal(e store.Event) error {
 		delete(f.groupsOf[m], id)
 	}
 	delete(f.members, id)
+	delete(f.enabled, id)
 	if e.Deleted {
 		return nil
 	}
@@ -185,6 +188,7 @@ func (f *facts) applyPrincipal(e store.Event) error {
 	if err := json.Unmarshal(e.Value, &p); err != nil {
 		return fmt.Errorf("document at %s: %w", e.Key, err)
 	}
+	f.enabled[id] = !p.Disabled
 	for _, m := range p.Members {
 		m = strings.ToLower(m)
 		f.members[id] = append(f.members[id], m)

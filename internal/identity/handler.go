@@ -29,7 +29,7 @@ func newHandler(s *Service, at site, lifetime time.Duration) *Handler {
 		issuer:  &issuer{keys: s.Keys, site: at, lifetime: lifetime, groups: s.Authorizer.Groups, now: time.Now},
 		tokens:  &refreshTokens{directory: s.Directory, now: time.Now},
 		devices: newDevices(), throttle: newThrottle(), authorize: s.Authorizer,
-		graph: &graph{site: at, directory: s.Directory, authorizer: s.Authorizer, authenticator: newAuthenticator(s.Keys, at, at.graphAudiences())},
+		graph: &graph{site: at, directory: s.Directory, authorizer: s.Authorizer, authenticator: newAuthenticator(s.Keys, s.Authorizer, at, at.graphAudiences())},
 	}
 }
 

@@ -34,7 +34,7 @@ func Open(ctx context.Context, st store.Store, cfg config.Config) (*Service, err
 		return nil, fmt.Errorf("identity: %w", err)
 	}
 	at := newSite(s.Tenant, cfg)
-	s.Authenticator = newAuthenticator(s.Keys, at, at.armAudiences())
+	s.Authenticator = newAuthenticator(s.Keys, s.Authorizer, at, at.armAudiences())
 	s.Handler = newHandler(s, at, cfg.TokenLifetime)
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -40,7 +41,7 @@ func hashPassword(password string) string {
 }
 
 // nobodysHash, of a password that nobody knows, is compared with when a user does not exist, so that the answer takes as long.
-var nobodysHash = hashPassword(randomText(20))
+var nobodysHash = sync.OnceValue(func() string { return hashPassword(randomText(20)) })
 
 // checkPassword compares in constant time; false for a hash that it cannot read.
 // The error says that too many others are compared.

@@ -88,7 +88,7 @@ func TestAuthenticatorRefuses(t *testing.T) {
 	now := time.Now()
 	good := accessClaims{
 		Claims:   jwt.Claims{Issuer: w.base + "/adfs", ID: "1", Audience: jwt.Audience{w.base + "/"}, Expiry: jwt.NewNumericDate(now.Add(time.Hour))},
-		ObjectID: newID(), TenantID: w.admin.TenantID,
+		ObjectID: w.Tenant.AdminUser, TenantID: w.admin.TenantID,
 	}
 	signed := func(change func(*accessClaims)) string {
 		c := good
@@ -135,6 +135,7 @@ func TestAuthenticatorRefuses(t *testing.T) {
 		{"no audience", signed(func(c *accessClaims) { c.Audience = nil }), "InvalidAuthenticationTokenAudience"},
 		{"issuer", signed(func(c *accessClaims) { c.Issuer = "https://example.org" }), "InvalidAuthenticationTokenTenant"},
 		{"tenant", signed(func(c *accessClaims) { c.TenantID = newID() }), "InvalidAuthenticationTokenTenant"},
+		{"nobody", signed(func(c *accessClaims) { c.ObjectID = newID() }), "InvalidAuthenticationToken"},
 		{"no object", signed(func(c *accessClaims) { c.ObjectID = "" }), "InvalidAuthenticationToken"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -160,8 +161,26 @@ func TestAuthenticatorRefuses(t *testing.T) {
 	}
 }
 
+func TestDisabledIsOutAtOnce(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(w.base + "/.default")
+	p, err := w.authenticate(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp, err := w.Directory.Principal(t.Context(), p.ObjectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp.Disabled = true
+	if _, err := w.store.Commit(t.Context(), (&store.Tx{}).Update(keyPrincipals+sp.ID, sp.Rev, sp)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { _, err := w.authenticate(token); return codeOf(err) == "InvalidAuthenticationToken" })
+}
+
 func TestAuthenticatorForgets(t *testing.T) {
-	a := newAuthenticator(nil, site{}, nil)
+	a := newAuthenticator(nil, nil, site{}, nil)
 	for i := range maxKnown + 10 {
 		a.remember([32]byte{byte(i), byte(i >> 8)}, known{expires: time.Now().Add(time.Hour)})
 	}

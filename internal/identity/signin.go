@@ -30,7 +30,7 @@ func (h *Handler) checkUser(ctx context.Context, address, name, password string)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, err
 	}
-	hash := nobodysHash
+	hash := nobodysHash()
 	if err == nil && p.Password != "" {
 		hash = p.Password
 	}
