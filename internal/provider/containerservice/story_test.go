@@ -129,7 +129,7 @@ func checkSpecs(b *bench) spec.Cluster {
 	if c.Endpoint != netip.MustParseAddr("10.240.0.4") {
 		b.t.Errorf("the endpoint's address is %s, not the subnet's first", c.Endpoint)
 	}
-	if c.PrivateFQDN != at(doc, "properties.privateFQDN") || c.PublicFQDN != at(doc, "properties.fqdn") || c.Version != "1.37.1" || c.Issuer != "https://arm/oidc/"+c.Name {
+	if c.PrivateFQDN != at(doc, "properties.privateFQDN") || c.PublicFQDN != at(doc, "properties.fqdn") || c.Version != "1.37.1" || c.Issuer != "https://arm/oidc/"+c.Name+"/" {
 		b.t.Errorf("spec %+v", c)
 	}
 	want := strings.Replace(clusterID, "resourceGroups", "resourcegroups", 1) + "/privateLinkResources/management"

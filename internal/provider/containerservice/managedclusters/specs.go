@@ -39,7 +39,7 @@ func (t *typ) writeSpecs(ctx context.Context, c shape.Cluster, address netip.Add
 	return put(ctx, t.Store, spec.ClusterKey(name), spec.Cluster{
 		Name: name, Resource: c.ID, Version: c.Props.Str("currentKubernetesVersion"), Endpoint: address,
 		PrivateFQDN: c.PrivateFQDN(), PublicFQDN: c.PublicFQDN(), ServiceCIDR: services, DNSService: dns,
-		Issuer: t.IssuerURL + "/" + name, Store: "etcd", ReturnPath: "direct", Stopped: c.Stopped(), CertificateGeneration: c.Generation(),
+		Issuer: t.IssuerURL + "/" + name + "/", Store: "etcd", ReturnPath: "direct", Stopped: c.Stopped(), CertificateGeneration: c.Generation(),
 	})
 }
 

@@ -19,7 +19,7 @@ type Deps struct {
 	Kernel     Kernel
 	Authorizer arm.Authorizer // asked about what a cluster's identity may do
 	TenantID   string
-	// IssuerURL is what clusters' service account issuers begin with; the cluster's name follows.
+	// IssuerURL is what clusters' service account issuers begin with (https://arm/oidc); the cluster's name and a slash follow.
 	IssuerURL string
 	Versions  Versions
 }
