@@ -102,6 +102,9 @@ func (s *Server) note(ctx context.Context, key string, percent float64, note str
 	if err != nil || op == nil || op.ended() || op.Percent == percent && op.Note == note {
 		return err
 	}
+	if note != "" && note != op.Note {
+		s.Logger.InfoContext(ctx, "operation goes on", "resource", op.Resource, "operation", op.ID, "percent", percent, "note", note)
+	}
 	op.Percent, op.Note = percent, note
 	_, err = s.Store.Commit(ctx, (&store.Tx{}).Update(key, op.Rev, op))
 	if errors.Is(err, store.ErrConflict) {

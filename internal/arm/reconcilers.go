@@ -15,6 +15,9 @@ import (
 // idle is when a resource that is not done is looked at again, if its type does not say.
 const idle = time.Minute
 
+// stepTime bounds one call of Reconcile or Remove: they write specs and read statuses, and wait for nothing.
+const stepTime = 2 * time.Minute
+
 // Reconcilers are one for each type, and the sweep of ended operations. A key is a resource's id in lower case.
 func (s *Server) Reconcilers() []reconcile.Reconciler {
 	var out []reconcile.Reconciler
@@ -74,6 +77,8 @@ func ofType(t *Type, f func(context.Context, store.Event) []string) func(context
 
 // step brings one resource a step further.
 func (s *Server) step(ctx context.Context, t *Type, key string) (reconcile.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
 	r, err := s.read.Get(ctx, key)
 	if IsNotFound(err) {
 		return reconcile.Result{}, nil

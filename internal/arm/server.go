@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,6 +99,11 @@ func (s *Server) TypeNames(namespace string) []string {
 		}
 	}
 	return sorted(out)
+}
+
+// Types lists all resource types, by name.
+func (s *Server) Types() []*Type {
+	return slices.SortedFunc(maps.Values(s.types), func(a, b *Type) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func (s *Server) typeOf(id resourceid.ID) *Type { return s.types[strings.ToLower(id.Type())] }

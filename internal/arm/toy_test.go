@@ -163,6 +163,16 @@ func (w *world) types() []*arm.Type {
 		{Name: "Toy.Net/nets/parts"},
 		{Name: "Toy.Net/zones", Tracked: true, Global: true},
 		{Name: "Toy.Auth/grants", Extension: true},
+		{Name: "Toy.Net/keys", Remove: func(_ context.Context, r *arm.Resource) (arm.Progress, error) {
+			switch tries := number(r.Private, "tries"); {
+			case r.Properties()["stuck"] == true:
+				return arm.Progress{}, arm.Terminal(arm.Conflict("Stuck", "It does not go."))
+			case tries < 2:
+				r.Private = map[string]any{"tries": tries + 1}
+				return arm.Progress{After: time.Millisecond}, nil
+			}
+			return arm.Progress{Done: true}, nil
+		}},
 	}
 }
 

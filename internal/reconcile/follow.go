@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"cloister.dev/cloister/internal/store"
@@ -31,9 +32,11 @@ func (f feed) send(ctx context.Context, e store.Event) {
 // again to each reconciler at its resync. It goes on until ctx ends.
 func follow(ctx context.Context, s store.Store, log *slog.Logger, prefix string, feeds []feed) {
 	rev := listUntilDone(ctx, s, log, prefix, feeds)
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for _, f := range feeds {
 		if every := f.worker.resync(); every > 0 {
-			go resync(ctx, s, log, prefix, f, every)
+			wg.Go(func() { resync(ctx, s, log, prefix, f, every) })
 		}
 	}
 	for ctx.Err() == nil {
