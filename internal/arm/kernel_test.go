@@ -114,6 +114,25 @@ func TestSystemWriteIsIdempotent(t *testing.T) {
 	}
 }
 
+func TestSystemWriteTriesAgain(t *testing.T) {
+	srv, _, _ := start(t)
+	now := time.Now()
+	var mu sync.Mutex
+	srv.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	write(t, srv, group, nil)
+	write(t, srv, nets+"a", map[string]any{"fail": true})
+	failed := until(t, srv, nets+"a", func(r *arm.Resource) bool { return r.State == arm.StateFailed })
+	if r := write(t, srv, nets+"a", map[string]any{"fail": true}); r.Rev != failed.Rev {
+		t.Errorf("tried again at once: %+v", r)
+	}
+	mu.Lock()
+	now = now.Add(time.Minute)
+	mu.Unlock()
+	if r := write(t, srv, nets+"a", map[string]any{"fail": true}); r.Operation == "" {
+		t.Errorf("not tried again: %+v", r)
+	}
+}
+
 func TestSystemWriteJoinsTheOperation(t *testing.T) {
 	srv, s, _ := start(t)
 	write(t, srv, group, nil)

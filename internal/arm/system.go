@@ -10,7 +10,7 @@ import (
 // Write creates or replaces a resource through the same admission as a client's PUT, as p
 // (a reconciler uses System). The body is a whole document: what it does not name
 // is gone, except what the type's Admit keeps. It is safe to call again and again: the same body, written last by Cloister
-// itself, changes nothing and starts no operation. While an operation runs on the
+// itself, changes nothing and starts no operation (of a resource that failed, it tries again after half a minute). While an operation runs on the
 // resource, System's write joins it. managedBy names the resource that owns this one, or is empty.
 func (s *Server) Write(ctx context.Context, p Principal, id string, body map[string]any, managedBy string) (*Resource, error) {
 	rid, t, err := s.own(id)

@@ -18,6 +18,9 @@ const (
 	retryStep = 5 * time.Millisecond
 )
 
+// failedPause is how long Cloister's own repeated write leaves a failed resource alone, before it tries again.
+const failedPause = 30 * time.Second
+
 // change is one write, delete or action on its way to the store.
 type change struct {
 	id          resourceid.ID
@@ -96,7 +99,7 @@ func (s *Server) tryWrite(ctx context.Context, c *change) (*Resource, *Operation
 	if err != nil {
 		return nil, nil, false, err
 	}
-	if old != nil && c.wanted != "" && old.Wanted == c.wanted && !old.Deleting {
+	if old != nil && c.wanted != "" && old.Wanted == c.wanted && !old.Deleting && (old.State != StateFailed || s.Now().Sub(old.ChangedAt) < failedPause) {
 		return old, nil, false, nil // Cloister wants what it wanted before, and nobody changed it
 	}
 	if old == nil && c.patch {
