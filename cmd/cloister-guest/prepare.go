@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,13 +29,16 @@ func prepare() error {
 	}
 	id := sha256.Sum256([]byte(host))
 	for path, text := range map[string]string{
-		"/etc/hosts":       "127.0.0.1\tlocalhost\n127.0.1.1\t" + host + "\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+		"/etc/hosts":       "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
 		"/etc/resolv.conf": "",
 		"/etc/machine-id":  hex.EncodeToString(id[:16]) + "\n",
 	} {
 		if err := fill(path, text); err != nil {
 			return err
 		}
+	}
+	if err := name("/etc/hosts", host); err != nil {
+		return err
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(cgroups, &st); err != nil {
@@ -55,6 +59,26 @@ func fill(path, text string) error {
 		return err
 	}
 	return nil
+}
+
+// name makes the node's own name resolve, if it does not.
+func name(hosts, host string) error {
+	b, err := os.ReadFile(hosts)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(strings.Fields(string(b)), host) {
+		return nil
+	}
+	f, err := os.OpenFile(hosts, os.O_APPEND|os.O_WRONLY, 0)
+	if errors.Is(err, unix.EROFS) {
+		return nil // the engine's, as wanted
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "127.0.1.1\t%s\n", host)
+	return errors.Join(err, f.Close())
 }
 
 // leaf moves every process of the node's own group into a group below it, and

@@ -24,7 +24,7 @@ type host struct {
 	options engine.Options
 }
 
-func newHost(t *testing.T) *host {
+func newHost(t *testing.T, more ...string) *host {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") != "" {
@@ -41,7 +41,7 @@ func newHost(t *testing.T) *host {
 		t.Fatal(err)
 	}
 	built, err := images.Build(t.Context(), images.Options{SourceDir: source, CacheDir: cache, Progress: t.Logf},
-		"etcd", "containerd-programs", "runc-programs", "logger-programs")
+		append(more, "etcd", "containerd-programs", "runc-programs", "logger-programs")...)
 	if err != nil {
 		t.Fatal(err)
 	}

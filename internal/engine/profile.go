@@ -14,7 +14,7 @@ import (
 )
 
 // profileVersion goes up when a profile changes: containers are then made anew.
-const profileVersion = 1
+const profileVersion = 2
 
 // nodeCapabilities are what kubelet, containerd, runc and kube-proxy need, and
 // what pods may be given. Missing are those that reach the machine itself:
@@ -104,12 +104,20 @@ func withTmp(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.
 	return nil
 }
 
-// withSeccomp is containerd's default profile for the capabilities; a node also
-// needs what runc calls to start a pod's process.
+// machineCalls concern the machine as a whole: its log, its disks' quotas, its events.
+var machineCalls = []string{"syslog", "quotactl", "quotactl_fd", "lookup_dcookie", "perf_event_open", "fanotify_init"}
+
+// withSeccomp is containerd's default profile for the capabilities. A node also
+// needs what runc calls to start a pod's process, and gets none of the calls that
+// SYS_ADMIN opens to the whole machine.
 func withSeccomp(kind spec.Kind) oci.SpecOpts {
 	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 		s.Linux.Seccomp = seccomp.DefaultProfile(s)
 		if kind == spec.KindNode || kind == spec.KindMachine {
+			for i, c := range s.Linux.Seccomp.Syscalls {
+				s.Linux.Seccomp.Syscalls[i].Names = slices.DeleteFunc(slices.Clone(c.Names), func(name string) bool { return slices.Contains(machineCalls, name) })
+			}
+			s.Linux.Seccomp.Syscalls = slices.DeleteFunc(s.Linux.Seccomp.Syscalls, func(c specs.LinuxSyscall) bool { return len(c.Names) == 0 })
 			s.Linux.Seccomp.Syscalls = append(s.Linux.Seccomp.Syscalls, specs.LinuxSyscall{
 				Names: []string{"pivot_root", "keyctl", "add_key", "request_key"}, Action: specs.ActAllow,
 			})

@@ -1,0 +1,109 @@
+package engine_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"cloister.dev/cloister/internal/engine"
+	"cloister.dev/cloister/internal/spec"
+)
+
+const nodeContainerd = `version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+[grpc]
+  address = "/run/containerd/containerd.sock"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "cloister.internal/pause:1"
+`
+
+// run runs a command in a container, and returns what it printed and whether it ended well.
+func (h *host) run(t *testing.T, name string, args ...string) (string, bool) {
+	t.Helper()
+	var out bytes.Buffer
+	status, err := h.Exec(t.Context(), name, args, engine.Streams{Out: &out, Err: &out})
+	if err != nil {
+		t.Fatalf("%v: %v", args, err)
+	}
+	return out.String(), status == 0
+}
+
+// A node runs containers of its own, and does not reach the machine below it.
+func TestNode(t *testing.T) {
+	h := newHost(t, "node-v1.37.1")
+	const name = "node-test"
+	netns := fmt.Sprintf("engine-%d", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", netns).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("ip", "netns", "del", netns).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	files := map[string]string{
+		"/etc/cloister/node.json": `{"processes":[{"name":"containerd","args":["containerd","--config=/etc/containerd/config.toml"],
+			"ready":"unix:///run/containerd/containerd.sock"}]}`,
+		"/etc/containerd/config.toml": nodeContainerd,
+	}
+	w := spec.Workload{
+		Name: name, Kind: spec.KindNode, Image: "node-v1.37.1", Hostname: "aks-test-0", Sandbox: netns, Files: map[string]spec.File{},
+		Mounts: []spec.Mount{{Volume: name + "-containerd", Target: "/var/lib/containerd"}, {Volume: name + "-kubelet", Target: "/var/lib/kubelet", Propagation: "rshared"}},
+		Limits: spec.Limits{MilliCPU: 2000, MemoryBytes: 2 << 30},
+	}
+	content := map[string][]byte{}
+	for path, text := range files {
+		w.Files[path], content[path] = spec.File{Text: text}, []byte(text)
+	}
+	if st, err := h.Apply(t.Context(), w, "/run/netns/"+netns, content); err != nil || st.Phase != spec.PhaseRunning {
+		t.Fatalf("%+v, %v", st, err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			var log bytes.Buffer
+			if err := h.Logs(t.Context(), name, false, &log); err == nil {
+				t.Logf("the node's log:\n%s", log.String())
+			}
+		}
+	})
+	ctr := []string{"ctr", "--namespace", "k8s.io"}
+	for _, image := range []string{"pause", "hello", "coredns", "metrics-server"} {
+		until(t, "the image "+image, func() bool {
+			out, ok := h.run(t, name, append(ctr, "images", "list", "-q")...)
+			return ok && strings.Contains(out, "cloister.internal/"+image+":1")
+		})
+	}
+	if out, ok := h.run(t, name, append(ctr, "run", "--rm", "cloister.internal/hello:1", "x", "/hello", "hostname")...); !ok {
+		t.Errorf("a container in the node: %s", out)
+	}
+
+	for _, c := range []struct {
+		what, script string
+		want         bool
+	}{
+		{"settings of its network", "echo 1 > /proc/sys/net/ipv4/ip_forward", true},
+		{"settings of the machine", "echo 1 > /proc/sys/vm/swappiness", false},
+		{"setting the clock", "date -s @1", false},
+		{"keys of the kernel", "echo b > /proc/sysrq-trigger", false},
+		{"the machine's disk", "mknod /tmp/disk b $(stat -c '%Hd %Ld' /var/lib/containerd) && head -c1 /tmp/disk", false},
+		{"the machine's memory", "mknod /tmp/mem c 1 1 && head -c1 /tmp/mem", false},
+		{"the machine's log", "dmesg -S", false},
+		{"cgroups of its own", "d=$(ls -d /sys/fs/cgroup/memory /sys/fs/cgroup 2>/dev/null | head -1); mkdir $d/test && rmdir $d/test", true},
+		{"mounts that pods see", "grep -q ' /var/lib/kubelet .*shared:' /proc/self/mountinfo", true},
+		{"many open files", "[ $(ulimit -n) -gt 4096 ]", true},
+		{"its own name", "grep -q aks-test-0 /etc/hosts && [ $(hostname) = aks-test-0 ]", true},
+	} {
+		if out, ok := h.run(t, name, "sh", "-c", c.script); ok != c.want {
+			t.Errorf("%s: %t, want %t: %s", c.what, ok, c.want, out)
+		}
+	}
+
+	if err := h.Remove(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	h.nothingLeft(t, name)
+}
