@@ -321,3 +321,12 @@ func code(err error) string {
 	}
 	return ""
 }
+
+func (b *bench) commit(p *ipam.Pool) {
+	b.t.Helper()
+	tx := &store.Tx{}
+	p.Save(tx)
+	if _, err := b.store.Commit(b.ctx, tx); err != nil {
+		b.t.Fatal(err)
+	}
+}

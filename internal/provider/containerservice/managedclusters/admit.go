@@ -63,6 +63,9 @@ func (t *typ) admit(ctx context.Context, w *arm.Write) error {
 	for _, p := range a.pools {
 		p.put(w.Tx)
 	}
+	if err := a.rememberZone(); err != nil {
+		return err
+	}
 	return a.names.Store(w.New)
 }
 

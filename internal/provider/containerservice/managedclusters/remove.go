@@ -37,7 +37,11 @@ func (t *typ) teardown(ctx context.Context, r *arm.Resource) (arm.Progress, erro
 	if running {
 		return arm.Progress{Percent: 40, Note: "the API server's end"}, nil
 	}
-	if zone := c.PrivateZone(); zone != "" && !c.OwnsZone() {
+	former, _ := c.Private[formerZone].(string)
+	for _, zone := range []string{c.PrivateZone(), former} {
+		if zone == "" || len(ownZone(c, zone)) > 0 {
+			continue // the cluster's own zone goes with the node resource group
+		}
 		gone, err := t.leaveZone(ctx, c, zone)
 		if err != nil {
 			return arm.Progress{}, err

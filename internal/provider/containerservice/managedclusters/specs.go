@@ -87,7 +87,7 @@ const formerZone = "formerZone"
 
 // leaveZone removes the cluster's record and link from a zone, and the zone, if the cluster made it. It tells whether all is gone.
 func (t *typ) leaveZone(ctx context.Context, c shape.Cluster, zone string) (bool, error) {
-	for _, ids := range [][]string{{recordID(c, zone), linkID(c, zone)}, t.ownZone(c, zone)} {
+	for _, ids := range [][]string{{recordID(c, zone), linkID(c, zone)}, ownZone(c, zone)} {
 		gone := true
 		for _, id := range ids {
 			g, err := t.remove(ctx, id)
@@ -103,7 +103,8 @@ func (t *typ) leaveZone(ctx context.Context, c shape.Cluster, zone string) (bool
 	return true, nil
 }
 
-func (t *typ) ownZone(c shape.Cluster, zone string) []string {
+// ownZone is the zone, if the cluster made it.
+func ownZone(c shape.Cluster, zone string) []string {
 	if strings.HasPrefix(strings.ToLower(zone), c.NodeGroup().Key()+"/") {
 		return []string{zone}
 	}

@@ -77,3 +77,15 @@ func (a *admission) checkZoneRole(ctx context.Context, zone, target string) erro
 	}
 	return nil
 }
+
+// rememberZone keeps the id of a private zone that the cluster gives up: its record and link are to go.
+func (a *admission) rememberZone() error {
+	if a.w.Old == nil || a.props.Str("apiServerAccessProfile.privateDNSZone") != shape.ZoneNone {
+		return nil
+	}
+	old, err := shape.ClusterOf(a.w.Old)
+	if err == nil && old.PrivateZone() != "" {
+		a.w.New.Private[formerZone] = old.PrivateZone()
+	}
+	return err
+}
