@@ -14,17 +14,6 @@ import (
 // capSysResource is the number of CAP_SYS_RESOURCE: include/uapi/linux/capability.h.
 const capSysResource = 24
 
-// kernelDefaults are the kernel's settings that a kubelet insists on when it may
-// not change them (--protect-kernel-defaults).
-var kernelDefaults = map[string]string{
-	"vm/overcommit_memory":      "1",
-	"vm/panic_on_oom":           "0",
-	"kernel/panic":              "10",
-	"kernel/panic_on_oops":      "1",
-	"kernel/keys/root_maxkeys":  "1000000",
-	"kernel/keys/root_maxbytes": "25000000",
-}
-
 // DetectHost finds out what the machine below the nodes is like.
 func DetectHost() (args.Host, error) {
 	memory, err := procField("/proc/meminfo", "MemTotal:")
@@ -43,17 +32,10 @@ func DetectHost() (args.Host, error) {
 	if err != nil {
 		return args.Host{}, fmt.Errorf("/proc/self/status: CapBnd: %w", err)
 	}
-	h := args.Host{
+	return args.Host{
 		MilliCPU: int64(runtime.NumCPU()) * 1000, MemoryBytes: kib << 10,
-		RestrictOOMScore: capabilities&(1<<capSysResource) == 0, KernelDefaults: true,
-	}
-	for name, want := range kernelDefaults {
-		got, err := os.ReadFile("/proc/sys/" + name)
-		if err != nil || strings.TrimSpace(string(got)) != want {
-			h.KernelDefaults = false
-		}
-	}
-	return h, nil
+		RestrictOOMScore: capabilities&(1<<capSysResource) == 0, KernelDefaults: tuned(procSys),
+	}, nil
 }
 
 // procField reads the text after a name in a file of lines "name value".
