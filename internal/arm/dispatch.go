@@ -18,8 +18,8 @@ func (s *Server) dispatch(ctx context.Context, q *request) (*Response, error) {
 		return s.serveRoute(ctx, q, r, params)
 	}
 	if method == http.MethodGet || method == http.MethodHead {
-		if resp, err, ok := s.serveBuiltin(ctx, q); ok {
-			return resp, err
+		if serve := s.builtin(q); serve != nil {
+			return serve(ctx)
 		}
 	}
 	if method == http.MethodPost && len(q.segs) > 1 {

@@ -10,22 +10,20 @@ import (
 	"cloister.dev/cloister/internal/resourceid"
 )
 
-// serveBuiltin answers what every ARM endpoint has: operations, and lists of all resources.
-func (s *Server) serveBuiltin(ctx context.Context, q *request) (resp *Response, err error, ok bool) {
+// builtin is what answers a path that every ARM endpoint has (operations, and lists of all resources), or nil.
+func (s *Server) builtin(q *request) func(context.Context) (*Response, error) {
 	if id, results, ok := operationPath(q.segs); ok {
-		resp, err := s.serveOperation(ctx, q, id, results)
-		return resp, err, true
+		return func(ctx context.Context) (*Response, error) { return s.serveOperation(ctx, q, id, results) }
 	}
 	n := len(q.segs)
 	if (n != 3 && n != 5) || !strings.EqualFold(q.segs[0], "subscriptions") || !strings.EqualFold(q.segs[n-1], "resources") {
-		return nil, nil, false
+		return nil
 	}
-	scope, perr := resourceid.Parse("/" + strings.Join(q.segs[:n-1], "/"))
-	if perr != nil {
-		return nil, nil, false
+	scope, err := resourceid.Parse("/" + strings.Join(q.segs[:n-1], "/"))
+	if err != nil {
+		return nil
 	}
-	resp, err = s.serveAll(ctx, q, scope)
-	return resp, err, true
+	return func(ctx context.Context) (*Response, error) { return s.serveAll(ctx, q, scope) }
 }
 
 // serveAll is `az resource list`: every resource of a subscription or a group that has a location.

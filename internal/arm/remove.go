@@ -112,14 +112,16 @@ func (s *Server) finishAtOnce(ctx context.Context, t *Type, r *Resource, op *Ope
 	}
 	below, err := s.read.Below(ctx, r.ID, "")
 	if err != nil || len(below) > 0 {
-		return r, op, nil // the reconciler goes on, and reports errors
+		s.Logger.DebugContext(ctx, "left to the reconciler", "resource", r.ID, "below", len(below), "error", err)
+		return r, op, nil
 	}
 	ended := *op
 	tx := &store.Tx{}
 	Delete(tx, r)
 	s.end(tx, &ended, Succeeded, nil)
 	if _, err := s.Store.Commit(ctx, tx); err != nil {
-		return r, op, nil // as above: the mark is written
+		s.Logger.DebugContext(ctx, "left to the reconciler", "resource", r.ID, "error", err)
+		return r, op, nil
 	}
 	return r, &ended, nil
 }
