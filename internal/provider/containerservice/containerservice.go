@@ -7,6 +7,7 @@ import (
 
 	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/provider/containerservice/agentpools"
+	"cloister.dev/cloister/internal/provider/containerservice/connections"
 	"cloister.dev/cloister/internal/provider/containerservice/locations"
 	"cloister.dev/cloister/internal/provider/containerservice/managedclusters"
 	"cloister.dev/cloister/internal/provider/containerservice/shape"
@@ -34,5 +35,5 @@ func Types(d Deps) []*arm.Type {
 // Routes lists the provider's operations that belong to no stored resource.
 func Routes(d Deps) []arm.Route {
 	d = newestFirst(d)
-	return slices.Concat(locations.Routes(d), managedclusters.Routes(d))
+	return slices.Concat(locations.Routes(d), managedclusters.Routes(d), connections.Routes(d))
 }
