@@ -95,6 +95,9 @@ func (h *Handler) grant(w http.ResponseWriter, r *http.Request, p place) (map[st
 		return nil, oauthError{400, "invalid_request", 900144, "The request body must contain the following parameter: 'client_id'."}
 	}
 	kind := f.Get("grant_type")
+	if kind == "device_code" { // MSAL for Go says it as the drafts of RFC 8628 did
+		kind = deviceGrant
+	}
 	if kind != deviceGrant { // there, the scopes came with the code
 		if q.audience, q.scopes, err = h.target(r.Context(), f); err != nil {
 			return nil, err

@@ -194,6 +194,9 @@ func TestDeviceCode(t *testing.T) {
 	if status, b := poll(); status != 400 || b.text("error") != "authorization_pending" {
 		t.Fatalf("before the sign-in: %d %v", status, b)
 	}
+	if status, b := w.post("/adfs/oauth2/token", "client_id", azCLI, "grant_type", "device_code", "device_code", a.text("device_code")); status != 400 || b.text("error") != "authorization_pending" {
+		t.Fatalf("the grant's old name: %d %v", status, b)
+	}
 	b := newBrowser(w)
 	if page := b.get("/devicelogin?user_code=%3Cb%3E"); strings.Contains(page, "<b>") || !strings.Contains(page, `name="code"`) {
 		t.Fatalf("page: %s", page)
