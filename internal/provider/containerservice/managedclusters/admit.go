@@ -191,12 +191,12 @@ type poolChange struct {
 // put adds the pool's document to the transaction.
 func (c poolChange) put(tx *store.Tx) {
 	now := time.Now().UTC()
-	r := &arm.Resource{ID: c.id, Type: shape.PoolType, Name: c.name, State: "Succeeded", CreatedAt: now}
+	r := &arm.Resource{ID: c.id, Type: shape.PoolType, Name: c.name, CreatedAt: now}
 	if c.old != nil {
 		keep := *c.old
 		r = &keep
 	}
-	r.ChangedAt = now
+	r.State, r.Error, r.ChangedAt = arm.StateSucceeded, nil, now // the cluster's operation does its work, see agentpools.Show
 	r.Body = map[string]any{"properties": map[string]any(c.props)}
 	arm.Put(tx, r)
 }

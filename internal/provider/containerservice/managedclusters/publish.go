@@ -6,23 +6,18 @@ import (
 	"net/netip"
 
 	"cloister.dev/cloister/internal/provider/containerservice/shape"
+	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
 )
 
-// publicName is a record of the public zone.
-type publicName struct {
-	Name    string     `json:"name"`
-	Address netip.Addr `json:"address"`
-}
-
-func publicNameKey(fqdn string) string { return "/spec/publicname/" + fqdn }
+func publicNameKey(fqdn string) string { return spec.PublicNamePrefix + fqdn }
 
 // publish has the public name lead to the private address, or takes it away where it is disabled.
 func (t *typ) publish(ctx context.Context, c shape.Cluster, address netip.Addr) error {
 	public := c.PublicFQDN()
 	for _, name := range c.PublicNames() {
 		if name == public {
-			if err := put(ctx, t.Store, publicNameKey(name), publicName{Name: name, Address: address}); err != nil {
+			if err := put(ctx, t.Store, publicNameKey(name), spec.PublicName{Name: name, Address: address}); err != nil {
 				return err
 			}
 			continue
