@@ -3,6 +3,7 @@ package authorization
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -163,11 +164,21 @@ func listAssignments(auth Authorizer) func(context.Context, *arm.RouteRequest) (
 		value := []any{}
 		for _, a := range found {
 			if !byPrincipal || holders[strings.ToLower(read(a).principal)] {
-				value = append(value, map[string]any{"id": a.ID, "name": a.Name, "type": a.Type, "properties": a.Properties()})
+				value = append(value, show(a, scope))
 			}
 		}
 		return &arm.Response{Body: map[string]any{"value": value}}, nil
 	}
+}
+
+// show renders an assignment as seen from a scope: an inherited one of a
+// built-in role names the role as roleDefinitions there does, by which az joins the two.
+func show(a *arm.Resource, scope string) map[string]any {
+	props := maps.Clone(a.Properties())
+	if r, ok := builtIn(guidOf(read(a).role)); ok {
+		props["roleDefinitionId"] = showRole(r, scope)["id"]
+	}
+	return map[string]any{"id": a.ID, "name": a.Name, "type": a.Type, "properties": props}
 }
 
 func gather(ctx context.Context, rd *arm.Resources, scope string, filter map[string]string) ([]*arm.Resource, error) {
