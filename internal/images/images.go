@@ -51,7 +51,7 @@ func Build(ctx context.Context, o Options, names ...string) (map[string]Artifact
 	if o.Progress == nil {
 		o.Progress = func(string, ...any) {}
 	}
-	b := &builder{Options: o, done: map[string]Artifact{}}
+	b := &builder{Options: o, recipes: recipes(), done: map[string]Artifact{}}
 	for _, name := range names {
 		if _, err := b.artifact(ctx, name); err != nil {
 			return nil, err
@@ -72,14 +72,15 @@ func Names() []string {
 
 type builder struct {
 	Options
-	done map[string]Artifact
+	recipes map[string]recipe
+	done    map[string]Artifact
 }
 
 func (b *builder) artifact(ctx context.Context, name string) (Artifact, error) {
 	if a, ok := b.done[name]; ok {
 		return a, nil
 	}
-	r, ok := recipes()[name]
+	r, ok := b.recipes[name]
 	if !ok {
 		return Artifact{}, fmt.Errorf("no artefact is called %q; there are %s", name, strings.Join(Names(), ", "))
 	}
