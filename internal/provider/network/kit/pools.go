@@ -1,0 +1,127 @@
+package kit
+
+import (
+	"context"
+	"net/netip"
+	"sort"
+	"strings"
+
+	"cloister.dev/cloister/internal/arm"
+	"cloister.dev/cloister/internal/config"
+	"cloister.dev/cloister/internal/ipam"
+	"cloister.dev/cloister/internal/resourceid"
+	"cloister.dev/cloister/internal/store"
+)
+
+type pool struct {
+	*ipam.Pool
+	changed bool
+}
+
+// Names of the pools that belong to no subnet.
+const (
+	publicPool = "pool/public"
+	linkPool   = "pool/links"
+)
+
+// publicReserved are the pool's own addresses: the network's, the edge, the ARM endpoint and the public DNS server.
+const publicReserved = 4
+
+// linkPrefix is where links of private endpoints have their addresses: no network can use it.
+var linkPrefix = netip.MustParsePrefix("240.0.0.0/4")
+
+// Subnet is the pool of a subnet's addresses; its owners are ids of IP configurations, or names of NICs.
+// The result counts as changed when the caller says so with Took.
+func (l *Links) Subnet(ctx context.Context, subnet *arm.Resource) (*ipam.Pool, error) {
+	prefixes := Prefixes(Props(subnet))
+	if len(prefixes) == 0 {
+		return nil, arm.BadRequest("InvalidResourceReference", "The subnet %s has no address prefix.", subnet.ID)
+	}
+	return l.pool(ctx, subnet.ParsedID().Key(), prefixes[0], SubnetReserved)
+}
+
+// Public is the pool of public addresses.
+func (l *Links) Public(ctx context.Context, c config.Config) (*ipam.Pool, error) {
+	return l.pool(ctx, publicPool, c.PublicPool, publicReserved)
+}
+
+// EndpointLinks is the pool of addresses of private endpoints' links.
+func (l *Links) EndpointLinks(ctx context.Context) (*ipam.Pool, error) {
+	return l.pool(ctx, linkPool, linkPrefix, 1)
+}
+
+func (l *Links) pool(ctx context.Context, name string, prefix netip.Prefix, skip int) (*ipam.Pool, error) {
+	if p := l.pools[name]; p != nil {
+		return p.Pool, nil
+	}
+	p, err := ipam.Load(ctx, l.read.Store, name, prefix, skip)
+	if err == nil {
+		l.pools[name] = &pool{Pool: p}
+	}
+	return p, err
+}
+
+// Took has the pool written with the transaction: addresses of it were taken, given
+// back, or the transaction must fail if somebody takes one meanwhile.
+func (l *Links) Took(p *ipam.Pool) {
+	for _, mine := range l.pools {
+		if mine.Pool == p {
+			mine.changed = true
+		}
+	}
+}
+
+// SubnetUsers lists who has addresses of a subnet, sorted, as stored.
+func SubnetUsers(p *ipam.Pool) []string {
+	seen := map[string]bool{}
+	for _, owner := range p.Used {
+		seen[owner] = true
+	}
+	return sortedKeys(seen)
+}
+
+// UserIDs makes ids of a subnet's users where they are resources.
+func UserIDs(users []string) []string {
+	var out []string
+	for _, u := range users {
+		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(u, "/")), "subscriptions/") {
+			out = append(out, "/"+strings.TrimPrefix(u, "/"))
+		}
+	}
+	return out
+}
+
+// ReleaseBelow frees every address of the IP configurations of a network interface.
+func ReleaseBelow(p *ipam.Pool, nic string) {
+	prefix := strings.ToLower(nic) + "/"
+	for a, owner := range p.Used {
+		if strings.HasPrefix(strings.ToLower(owner), prefix) {
+			delete(p.Used, a)
+		}
+	}
+}
+
+// LinkAddresses reads the pair of addresses of every private endpoint's link, by the endpoint's key:
+// first the network's side, then the service's.
+func LinkAddresses(ctx context.Context, r store.Reader) (map[string][2]netip.Addr, error) {
+	p, err := ipam.Load(ctx, r, linkPool, linkPrefix, 1)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]netip.Addr{}
+	for a, owner := range p.Used {
+		all[owner] = append(all[owner], a)
+	}
+	out := map[string][2]netip.Addr{}
+	for owner, pair := range all {
+		if len(pair) != 2 {
+			continue
+		}
+		sort.Slice(pair, func(i, j int) bool { return pair[i].Less(pair[j]) })
+		out[owner] = [2]netip.Addr{pair[0], pair[1]}
+	}
+	return out, nil
+}
+
+// NetworkOf is the key of the virtual network that a subnet's id is in.
+func NetworkOf(subnet string) string { return resourceid.MustParse(subnet).Parent().Key() }
