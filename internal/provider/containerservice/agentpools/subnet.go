@@ -2,6 +2,7 @@ package agentpools
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -37,12 +38,19 @@ func SubnetPrefix(r *arm.Resource) (netip.Prefix, error) {
 }
 
 // CheckSubnet finds the subnet that a pool names, and reports what stands against it: that it is not
-// there, is in another region, or that the caller may not put machines into it.
-func CheckSubnet(ctx context.Context, w *arm.Write, id, target, region string) (*Subnet, error) {
+// there, is in another region, or (an error) that the caller may not put machines into it. A pool that is in the
+// subnet already holds it: whoever scales it needs no right on the network.
+func CheckSubnet(ctx context.Context, w *arm.Write, id, target, region string, held bool) (*Subnet, error) {
 	parsed, err := resourceid.Parse(id)
 	if err != nil || !strings.EqualFold(parsed.Type(), shape.SubnetType) || parsed.IsCollection() {
 		w.Fail("InvalidParameter", target, "The subnet '%s' is not the id of a subnet: /subscriptions/{id}/resourceGroups/{group}/providers/Microsoft.Network/virtualNetworks/{network}/subnets/{subnet}.", id)
 		return nil, nil
+	}
+	// Who may not use it does not learn whether it is there.
+	if !held {
+		if err := w.Allowed(ctx, "Microsoft.Network/virtualNetworks/subnets/join/action", id); err != nil {
+			return nil, linkedError(err)
+		}
 	}
 	network, err := w.Read.Get(ctx, parsed.Parent().String())
 	if arm.IsNotFound(err) {
@@ -63,15 +71,21 @@ func CheckSubnet(ctx context.Context, w *arm.Write, id, target, region string) (
 	if !strings.EqualFold(shape.Region(network.Location()), region) {
 		w.Fail("InvalidVNetLocation", target, "The virtual network '%s' is in %s, and the cluster in %s. Both must be in one region.", parsed.Parent().Name(), network.Location(), region)
 	}
-	if err := w.Allowed(ctx, "Microsoft.Network/virtualNetworks/subnets/join/action", id); err != nil {
-		return nil, err
-	}
 	prefix, err := SubnetPrefix(doc)
 	if err != nil {
 		w.Fail("InvalidParameter", target, "The subnet '%s' has no IPv4 prefix. Give it one.", id)
 		return nil, nil
 	}
 	return &Subnet{ID: parsed, Prefix: prefix}, nil
+}
+
+// linkedError gives a refused permission on another resource Azure's code for that.
+func linkedError(err error) error {
+	var e *arm.Error
+	if errors.As(err, &e) && e.Code == "AuthorizationFailed" {
+		return arm.Errorf(e.Status, "LinkedAuthorizationFailed", "The request puts nodes into another resource. %s", e.Message)
+	}
+	return err
 }
 
 // Need is how many addresses a pool takes: one for each node, and one for each pod that it may run.

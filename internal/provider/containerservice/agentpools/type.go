@@ -111,7 +111,7 @@ func (t *typ) checkPlace(ctx context.Context, w *arm.Write, c shape.Cluster, p s
 		}
 		id = c.Subnet
 	}
-	s, err := CheckSubnet(ctx, w, id, "properties.vnetSubnetID", c.Region())
+	s, err := CheckSubnet(ctx, w, id, "properties.vnetSubnetID", c.Region(), w.Old != nil || c.ManagedNetwork)
 	if err != nil || s == nil {
 		return err
 	}

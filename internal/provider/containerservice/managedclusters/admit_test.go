@@ -225,7 +225,7 @@ func TestInsufficientSubnet(t *testing.T) {
 func TestNotAllowed(t *testing.T) {
 	b := newBench(t)
 	b.deny = "Microsoft.Network/virtualNetworks/subnets/join/action"
-	if _, err := b.admit(body(t), nil); err == nil || !strings.Contains(err.Error(), "AuthorizationFailed") {
+	if _, err := b.admit(body(t), nil); err == nil || !strings.Contains(err.Error(), "LinkedAuthorizationFailed") {
 		t.Errorf("a caller who may not join the subnet got %v", err)
 	}
 }

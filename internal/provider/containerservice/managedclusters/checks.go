@@ -76,7 +76,7 @@ func (a *admission) checkSubnets(ctx context.Context) error {
 		}
 		key := strings.ToLower(id)
 		if subnets[key] == nil {
-			s, err := agentpools.CheckSubnet(ctx, w, id, target, shape.Region(w.New.Location()))
+			s, err := agentpools.CheckSubnet(ctx, w, id, target, shape.Region(w.New.Location()), p.old != nil)
 			if err != nil {
 				return err
 			}
