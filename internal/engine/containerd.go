@@ -37,7 +37,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 `
 
 // StartContainerd makes sure that Cloister's containerd runs, in a session of
-// its own so that it outlives the daemon. programs holds containerd and its shim.
+// its own so that it outlives the daemon. programs holds containerd and its
+// shim; they are copied to the data directory.
 func StartContainerd(ctx context.Context, dataDir, runDir, programs string) error {
 	if answers(runDir) {
 		return nil
@@ -58,8 +59,12 @@ func StartContainerd(ctx context.Context, dataDir, runDir, programs string) erro
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(filepath.Join(programs, "containerd"), "--config", file, "--log-level", "warn")
-	cmd.Env = []string{"PATH=" + programs + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	own, err := install(dataDir, filepath.Join(programs, "containerd"), filepath.Join(programs, "containerd-shim-runc-v2"), filepath.Join(programs, "ctr"))
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(own[0], "--config", file, "--log-level", "warn")
+	cmd.Env = []string{"PATH=" + filepath.Dir(own[0]) + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

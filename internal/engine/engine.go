@@ -25,8 +25,8 @@ const namespace = "cloister"
 type Options struct {
 	DataDir string // volumes and logs
 	RunDir  string // sockets, rendered files
-	Logger  string // program that keeps a container's output: cloister-logger
-	Runc    string // runc's path
+	Logger  string // program that keeps a container's output: cloister-logger; copied to DataDir
+	Runc    string // runc's path; copied to DataDir
 	// Images finds an image by the name that workloads use: an archive, and the reference in it.
 	Images func(ctx context.Context, name string) (archive, ref string, err error)
 	Log    *slog.Logger
@@ -58,6 +58,11 @@ func New(o Options) (*Engine, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
+	own, err := install(o.DataDir, o.Logger, o.Runc)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	o.Logger, o.Runc = own[0], own[1]
 	return &Engine{Options: o, client: c, names: map[string]*workload{}}, nil
 }
 
