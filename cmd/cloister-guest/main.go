@@ -40,7 +40,8 @@ func run() error {
 	}
 	children := newReaper()
 	go children.run()
-	supervise(ctx, c, children, os.Stdout)
+	newNode(c, children, os.Stdout).run(ctx)
+	endAll()
 	log.Print("stopped")
 	return nil
 }

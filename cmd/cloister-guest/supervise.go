@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,33 +29,36 @@ type node struct {
 	ready    map[string]chan struct{} // closed when the process was ready for the first time
 }
 
-// supervise keeps the processes running until ctx ends, and ends them then: those
-// that came last first, and in the end whatever is left.
-func supervise(ctx context.Context, c config, children *reaper, out io.Writer) {
+func newNode(c config, children *reaper, out io.Writer) *node {
 	n := &node{config: c, children: children, out: &lines{w: out}, ready: map[string]chan struct{}{}}
 	for _, p := range c.Processes {
 		n.ready[p.Name] = make(chan struct{})
 	}
-	// Each process ends when the ones after it in the list have ended.
-	after := ctx
-	var stops []context.CancelFunc
-	var done []chan struct{}
-	for range c.Processes {
-		stopped, stop := context.WithCancel(context.WithoutCancel(ctx))
-		stops, done = append(stops, stop), append(done, make(chan struct{}))
-		after = stopped
-		go func(i int, ctx context.Context) {
-			defer close(done[i])
-			n.keep(ctx, c.Processes[i])
-		}(len(done)-1, after)
+	return n
+}
+
+// run keeps the processes running until ctx ends, and ends them then, the last first.
+func (n *node) run(ctx context.Context) {
+	type running struct {
+		stop  context.CancelFunc
+		ended chan struct{}
+	}
+	var all []running
+	for _, p := range n.Processes {
+		own, stop := context.WithCancel(context.WithoutCancel(ctx))
+		r := running{stop: stop, ended: make(chan struct{})}
+		all = append(all, r)
+		go func() {
+			defer close(r.ended)
+			n.keep(own, p)
+		}()
 	}
 	<-ctx.Done()
 	log.Print("stopping")
-	for i := len(stops) - 1; i >= 0; i-- {
-		stops[i]()
-		<-done[i]
+	for _, r := range slices.Backward(all) {
+		r.stop()
+		<-r.ended
 	}
-	n.endAll()
 }
 
 // keep runs one process again and again.
@@ -167,7 +171,7 @@ func end(pid int, ended <-chan syscall.WaitStatus) error {
 
 // endAll asks everything that is left, the pods, to end. What does not is ended
 // by the kernel together with this process.
-func (n *node) endAll() {
+func endAll() {
 	_ = syscall.Kill(-1, syscall.SIGTERM) // ESRCH: nothing is left
 	for deadline := time.Now().Add(grace); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if syscall.Kill(-1, 0) != nil {

@@ -256,6 +256,9 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 		if err := e.stop(ctx, c); err != nil {
 			return err
 		}
+		// Of two that share a volume and go at once, the second has to see that it is the last.
+		e.volumes.Lock()
+		defer e.volumes.Unlock()
 		// The volumes go before the container that names them, or nobody would know of them.
 		if err := e.removeVolumes(ctx, name, strings.Split(volumes, ",")); err != nil {
 			return err

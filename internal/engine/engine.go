@@ -35,9 +35,10 @@ type Options struct {
 // Engine is a connection to containerd.
 type Engine struct {
 	Options
-	client *containerd.Client
-	mu     sync.Mutex
-	names  map[string]*workload
+	client  *containerd.Client
+	mu      sync.Mutex
+	names   map[string]*workload
+	volumes sync.Mutex // held while volumes and the containers that name them are removed
 }
 
 // workload is what the engine remembers of one container while the daemon runs.

@@ -95,6 +95,7 @@ func TestNode(t *testing.T) {
 		{"cgroups of its own", "d=$(ls -d /sys/fs/cgroup/memory /sys/fs/cgroup 2>/dev/null | head -1); mkdir $d/test && rmdir $d/test", true},
 		{"mounts that pods see", "grep -q ' /var/lib/kubelet .*shared:' /proc/self/mountinfo", true},
 		{"many open files", "[ $(ulimit -n) -gt 4096 ]", true},
+		{"an init of less than 10 MB", "[ $(awk '/VmRSS/ {print $2}' /proc/1/status) -lt 10240 ]", true},
 		{"its own name", "grep -q aks-test-0 /etc/hosts && [ $(hostname) = aks-test-0 ]", true},
 	} {
 		if out, ok := h.run(t, name, "sh", "-c", c.script); ok != c.want {
