@@ -146,3 +146,22 @@ func TestQuestions(t *testing.T) {
 		t.Errorf("deleting a pool's scale set: %d", status)
 	}
 }
+
+// TestPatch changes the tags alone, as `az aks update --tags` of some versions does.
+func TestPatch(t *testing.T) {
+	b := prepared(t)
+	b.write(clusterID, create)
+	before := b.document(clusterID)
+	if status, doc := b.call(http.MethodPatch, clusterID, `{"tags":{"team":"blue"}}`); status != http.StatusOK || at(doc, "tags.team") != "blue" {
+		t.Fatalf("patch: %d %v", status, doc)
+	}
+	b.settled(clusterID)
+	after := b.document(clusterID)
+	for _, path := range []string{"properties", "identity", "sku", "location"} {
+		x, errX := json.Marshal(at(before, path))
+		y, errY := json.Marshal(at(after, path))
+		if errX != nil || errY != nil || string(x) != string(y) {
+			t.Errorf("%s changed:\n%s\n%s", path, x, y)
+		}
+	}
+}

@@ -92,3 +92,21 @@ func TestTerminal(t *testing.T) {
 	b.delete(clusterID)
 	checkNothing(b)
 }
+
+// TestDeleteWhileItIsMade gives a cluster up at every stage.
+func TestDeleteWhileItIsMade(t *testing.T) {
+	for _, stage := range []struct{ name, prefix string }{
+		{"admitted", "/res" + strings.ToLower(clusterID)}, {"group", "/res" + strings.ToLower(nodeGroup)}, {"endpoint", "/spec/endpoint/"}, {"control plane", "/spec/cluster/"}, {"nodes", "/spec/node/"},
+	} {
+		t.Run(stage.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, storetest.New(t))
+			b.surroundings()
+			b.plain(clusterID, create)
+			t.Cleanup(b.startWith(newBench(t, storetest.New(t)))) // a machine that never does anything
+			b.until(stage.name, func() bool { return len(b.keys(stage.prefix)) > 0 })
+			b.delete(clusterID)
+			checkNothing(b)
+		})
+	}
+}
