@@ -8,6 +8,8 @@ const SandboxImage = "cloister.internal/pause:1"
 // Containerd is the configuration of a node's container runtime:
 // https://github.com/containerd/containerd/blob/main/docs/cri/config.md
 // Where images come from is left to the files in /etc/containerd/certs.d.
+// A privileged pod gets the node's devices: the node itself may not open others,
+// and on cgroup v1 the kernel refuses to promise more than that.
 func Containerd(h Host) string {
 	return fmt.Sprintf(`version = 3
 root = "/var/lib/containerd"
@@ -34,6 +36,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri",
     default_runtime_name = "runc"
     [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
+      privileged_without_host_devices = true
       [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
         SystemdCgroup = false
 `, ContainerdSocket, SandboxImage, h.RestrictOOMScore, CNIBinDir)
