@@ -76,9 +76,10 @@ func evict(ctx context.Context, s *session, node string) (left int, err error) {
 }
 
 // evictable says whether the node waits for the pod: not for those that have
-// ended, that a DaemonSet would make again, or that the node itself made.
+// ended and stay, that a DaemonSet would make again, or that the node itself made.
 func evictable(pod *corev1.Pod) bool {
-	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	if ended && pod.DeletionTimestamp == nil {
 		return false
 	}
 	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
