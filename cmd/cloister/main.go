@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"cloister.dev/cloister/internal/config"
+	"cloister.dev/cloister/internal/nsrun"
 )
 
 func main() {
+	nsrun.EnterIfAsked()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err := root().ExecuteContext(ctx)
@@ -81,6 +83,6 @@ func root() *cobra.Command {
 	f.StringVar(&s.flags.SourceDir, "source-dir", "", "Cloister's source tree, to build artefacts from")
 	f.StringVar(&s.flags.LogLevel, "log-level", "", "debug, info, warn or error")
 	cmd.AddCommand(upCommand(s), downCommand(s), statusCommand(s), serveCommand(s), envCommand(s), runCommand(s),
-		logsCommand(s), configCommand(s), imagesCommand(s), resolverCommand(), loggerCommand())
+		logsCommand(s), configCommand(s), imagesCommand(s), resolverCommand())
 	return cmd
 }

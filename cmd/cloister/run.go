@@ -54,7 +54,7 @@ func runIn(ctx context.Context, c config.Config, subnet string, workstation bool
 		return errors.New("run: entering a virtual network needs root: sudo cloister run …")
 	}
 	if workstation {
-		root, err := app.WorkstationRoot(c)
+		root, kubectl, err := app.Workstation(c)
 		if err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func runIn(ctx context.Context, c config.Config, subnet string, workstation bool
 		if err := os.MkdirAll(filepath.Join(state, "ssh"), 0o700); err != nil {
 			return err
 		}
-		opts.Binds = append(opts.Binds, nsrun.Bind{Source: state, Target: state}, nsrun.Bind{Source: filepath.Join(state, "ssh"), Target: filepath.Join(home, ".ssh")},
+		opts.Binds = append(opts.Binds, nsrun.Bind{Source: kubectl, Target: "/usr/local/bin/kubectl", ReadOnly: true}, nsrun.Bind{Source: state, Target: state}, nsrun.Bind{Source: filepath.Join(state, "ssh"), Target: filepath.Join(home, ".ssh")},
 			nsrun.Bind{Source: dir, Target: dir}, nsrun.Bind{Source: app.PublicDir(c), Target: app.PublicDir(c), ReadOnly: true})
 		opts.Dir = dir
 	}

@@ -20,7 +20,7 @@ type localServer struct {
 	path     string
 	log      *slog.Logger
 	status   func(context.Context) *local.Status
-	sessions *sessions // nil while the store does not answer yet
+	sessions func() (*sessions, error) // an error while the store does not answer yet
 }
 
 func (s *localServer) serve(ctx context.Context) error {
@@ -42,11 +42,20 @@ func (s *localServer) serve(ctx context.Context) error {
 			s.answer(w, nil, err)
 			return
 		}
-		out, err := s.sessions.open(r.Context(), req)
+		m, err := s.sessions()
+		if err != nil {
+			s.answer(w, nil, err)
+			return
+		}
+		out, err := m.open(r.Context(), req)
 		s.answer(w, out, err)
 	})
 	mux.HandleFunc("DELETE /sessions/{id}", func(w http.ResponseWriter, r *http.Request) {
-		s.answer(w, struct{}{}, s.sessions.end(r.Context(), sessionPrefix+r.PathValue("id")))
+		m, err := s.sessions()
+		if err == nil {
+			err = m.end(r.Context(), sessionPrefix+r.PathValue("id"))
+		}
+		s.answer(w, struct{}{}, err)
 	})
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })

@@ -35,7 +35,7 @@ func zonesFile(c config.Config) string { return filepath.Join(c.RunDir, "dns", "
 
 // storeSocket is where the etcd of Cloister's own resources listens.
 func storeSocket(c config.Config) string {
-	return filepath.Join(c.DataDir, "volumes", storeVolume, "socket", "client.sock")
+	return filepath.Join(c.DataDir, "volumes", storeVolume, "client.sock")
 }
 
 // makeDirs makes the folders, with their modes.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -55,28 +56,20 @@ func mirror(ctx context.Context) (string, error) {
 	return "", errors.New("apt has no Debian mirror: run apt-get update, or add one to /etc/apt/sources.list")
 }
 
-// tree is a root file system as a folder, with more programs.
-func tree(packages []string, add map[string]string, needs ...string) recipe {
-	return recipe{kind: Tree, facts: append([]string{suite}, packages...), needs: needs, hint: " (a minute)", build: func(ctx context.Context, j *job) error {
+// tree is a root file system as a folder, with empty files where programs of
+// this machine are mounted when it is used: so it need not be made anew with them.
+func tree(packages []string, mountPoints ...string) recipe {
+	return recipe{kind: Tree, facts: slices.Concat([]string{suite}, packages, mountPoints), hint: " (some minutes)", build: func(ctx context.Context, j *job) error {
 		if err := bootstrap(ctx, j.out, packages); err != nil {
 			return err
 		}
-		for target, source := range add {
-			need, file, _ := strings.Cut(source, "/")
-			if err := copyFile(filepath.Join(j.out, target), filepath.Join(j.needs[need].Path, file)); err != nil {
+		for _, target := range mountPoints {
+			if err := os.WriteFile(filepath.Join(j.out, target), nil, 0o755); err != nil {
 				return err
 			}
 		}
 		return nil
 	}}
-}
-
-func copyFile(to, from string) error {
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, b, 0o755)
 }
 
 // rename moves a file into a new folder.

@@ -25,6 +25,7 @@ func recipes() map[string]recipe {
 		"logger-programs":     own("cloister-logger"),
 		"cloister-programs":   own("cloister", "internal"),
 		"node-base":           base(nodePackages),
+		"workstation":         tree(workstationPackages, "usr/local/bin/kubectl"),
 
 		"etcd":     single("etcd-programs", "etcd"),
 		"cloister": single("cloister-programs", "cloister"),
@@ -39,7 +40,6 @@ func recipes() map[string]recipe {
 		all[programs] = kube(folder, version)
 		all["kube-v"+version] = single(programs, "kube")
 		all["node-v"+version] = node(programs, slices.Sorted(maps.Keys(pods)))
-		all["workstation"] = tree(workstationPackages, map[string]string{"usr/local/bin/kubectl": programs + "/kube"}, programs)
 	}
 	return all
 }

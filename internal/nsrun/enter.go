@@ -162,8 +162,13 @@ func enterRoot(o Options) error {
 	}
 	for _, b := range o.Binds {
 		target := filepath.Join(o.RootFS, b.Target)
-		if err := os.MkdirAll(target, 0o755); err != nil {
+		// A file is laid over one that is there; a folder is made if need be.
+		if st, err := os.Stat(b.Source); err != nil {
 			return err
+		} else if st.IsDir() {
+			if err := os.MkdirAll(target, 0o755); err != nil {
+				return err
+			}
 		}
 		if err := unix.Mount(b.Source, target, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("bind %s: %w", b.Source, err)

@@ -1,0 +1,120 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cloister.dev/cloister/internal/config"
+	"cloister.dev/cloister/internal/engine"
+	"cloister.dev/cloister/internal/images"
+	"cloister.dev/cloister/internal/spec"
+	"cloister.dev/cloister/internal/store"
+)
+
+// Workloads that come from configuration: they are there before the store is, and not in it.
+const (
+	storeWorkload    = "cloister-store"
+	resolverWorkload = "cloister-resolver"
+	storeVolume      = "cloister-store-run" // its socket
+)
+
+// startEngine starts containerd, unless it runs, and connects to it.
+func startEngine(ctx context.Context, c config.Config, log *slog.Logger) (*engine.Engine, error) {
+	built, err := images.Build(ctx, images.Options{SourceDir: c.SourceDir, CacheDir: c.CacheDir}, artefacts()...)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := engine.StartContainerd(ctx, c.DataDir, c.RunDir, built["containerd-programs"].Path); err != nil {
+		return nil, err
+	}
+	return engine.New(engine.Options{
+		DataDir: c.DataDir, RunDir: c.RunDir, Log: log,
+		Logger: filepath.Join(built["logger-programs"].Path, "cloister-logger"), Runc: filepath.Join(built["runc-programs"].Path, "runc"),
+		Images: func(_ context.Context, name string) (string, string, error) {
+			a, ok := built[name]
+			if !ok || a.Kind != images.Image {
+				return "", "", fmt.Errorf("there is no image called %q", name)
+			}
+			return a.Path, a.Ref, nil
+		},
+	})
+}
+
+// own are the workloads from configuration.
+func own(c config.Config) map[string]spec.Workload {
+	const socket = "unix:///run/etcd/"
+	dnsDir := filepath.Dir(zonesFile(c))
+	return map[string]spec.Workload{
+		storeWorkload: {
+			Name: storeWorkload, Kind: spec.KindSystem, Image: "etcd", Owner: "configuration",
+			Args: []string{"etcd", "--name=cloister", "--data-dir=/var/lib/etcd", "--listen-client-urls=" + socket + "client.sock", "--advertise-client-urls=" + socket + "client.sock",
+				"--listen-peer-urls=" + socket + "peer.sock", "--initial-advertise-peer-urls=" + socket + "peer.sock", "--initial-cluster=cloister=" + socket + "peer.sock",
+				"--max-txn-ops=4096", "--auto-compaction-mode=periodic", "--auto-compaction-retention=1h", "--heartbeat-interval=100", "--election-timeout=500", "--log-level=warn"},
+			Mounts: []spec.Mount{{Volume: "cloister-store", Target: "/var/lib/etcd"}, {Volume: storeVolume, Target: "/run/etcd"}},
+		},
+		resolverWorkload: {
+			Name: resolverWorkload, Kind: spec.KindResolver, Image: "cloister", Owner: "configuration",
+			Args: []string{"cloister", "resolver", "--file", zonesFile(c)},
+			Mounts: []spec.Mount{
+				{Host: filepath.Join(c.RunDir, "netns"), Target: filepath.Join(c.RunDir, "netns"), ReadOnly: true, Propagation: "rslave"},
+				{Host: dnsDir, Target: dnsDir, ReadOnly: true},
+				{Host: "/etc/resolv.conf", Target: "/etc/resolv.conf", ReadOnly: true},
+			},
+		},
+	}
+}
+
+// keep applies a workload from configuration again whenever its process ended.
+func keep(ctx context.Context, e *engine.Engine, w spec.Workload, log *slog.Logger) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if _, err := e.Apply(ctx, w, "", nil); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "keep a part running", "workload", w.Name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// openStore connects to the store and waits until it answers.
+func openStore(ctx context.Context, c config.Config) (*store.Etcd, error) {
+	endpoints := c.StoreEndpoints
+	if len(endpoints) == 0 {
+		endpoints = []string{"unix://" + storeSocket(c)}
+		for i := 0; ; i++ {
+			if _, err := os.Stat(storeSocket(c)); err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return nil, fmt.Errorf("the store does not start: %w", ctx.Err())
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	s, err := store.Open(ctx, endpoints)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		try, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, _, err := s.List(try, "/ping/")
+		cancel()
+		if err == nil {
+			return s, nil
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("the store does not answer: %w", err)
+		}
+	}
+}

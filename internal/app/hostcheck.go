@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"cloister.dev/cloister/internal/atomicfile"
+	"cloister.dev/cloister/internal/config"
+	"cloister.dev/cloister/internal/images"
+	"cloister.dev/cloister/internal/local"
+)
+
+// checkHost finds out what is missing before anything is changed, says all of
+// it in plain words, and sets the kernel values that nodes need.
+func checkHost(ctx context.Context, c config.Config, say Progress) error {
+	if os.Geteuid() != 0 {
+		return errors.New("up: namespaces, packet filters and containers need root: sudo cloister up")
+	}
+	var missing []string
+	missing = append(missing, images.Missing(ctx, c.CacheDir)...)
+	if _, err := exec.LookPath("nft"); err != nil {
+		missing = append(missing, "nft is missing: apt-get install nftables")
+	}
+	for _, f := range []struct{ path, what string }{
+		{"/proc/self/ns/net", "network namespaces (CONFIG_NET_NS)"}, {"/proc/self/ns/mnt", "mount namespaces"}, {"/proc/sys/net/ipv4/ip_forward", "IPv4 forwarding"}, {"/sys/fs/cgroup", "control groups"},
+	} {
+		if _, err := os.Stat(f.path); err != nil {
+			missing = append(missing, "the kernel lacks "+f.what)
+		}
+	}
+	if fs, err := os.ReadFile("/proc/filesystems"); err == nil && !strings.Contains(string(fs), "\toverlay\n") {
+		missing = append(missing, "the kernel lacks overlayfs: modprobe overlay")
+	}
+	if _, err := local.NewClient(c.RunDir).Status(ctx); errors.Is(err, local.ErrDown) {
+		// While Cloister runs, the pool's route is its own.
+		clash, err := poolClash(c.PublicPool)
+		if err != nil {
+			return err
+		}
+		missing = append(missing, clash...)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("this host is not ready:\n  - %s", strings.Join(missing, "\n  - "))
+	}
+	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
+		return err
+	}
+	return setKernel(c, say)
+}
+
+// poolClash finds addresses and routes of the host that lie in the pool.
+func poolClash(pool netip.Prefix) ([]string, error) {
+	var out []string
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Overlaps(pool) {
+			out = append(out, fmt.Sprintf("the pool %s overlaps this host's address %s: set publicPool to a range that nothing here uses", pool, p))
+		}
+	}
+	text, err := os.ReadFile("/proc/net/route")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) < 8 || f[0] == "cl-host" {
+			continue
+		}
+		to, err1 := hexAddr(f[1])
+		mask, err2 := hexAddr(f[7])
+		if err1 != nil || err2 != nil {
+			continue // the heading
+		}
+		m := mask.As4()
+		ones, _ := net.IPMask(m[:]).Size()
+		if p := netip.PrefixFrom(to, ones); ones > 0 && p.Overlaps(pool) {
+			out = append(out, fmt.Sprintf("the pool %s overlaps the route %s by %s: set publicPool to a range that nothing here uses", pool, p, f[0]))
+		}
+	}
+	return out, nil
+}
+
+func hexAddr(s string) (netip.Addr, error) {
+	n, err := strconv.ParseUint(s, 16, 32)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return netip.AddrFrom4([4]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}), nil
+}
+
+// kernel is what kubelets want of the machine's kernel; a node may not write it itself.
+// Limits are raised only; the others must have the value.
+var kernel = []struct {
+	name  string
+	value int
+	limit bool
+}{
+	{"vm/overcommit_memory", 1, false}, {"vm/panic_on_oom", 0, false}, {"kernel/panic", 10, false}, {"kernel/panic_on_oops", 1, false},
+	{"kernel/keys/root_maxkeys", 1_000_000, true}, {"kernel/keys/root_maxbytes", 25_000_000, true},
+	{"fs/inotify/max_user_instances", 8192, true}, {"fs/inotify/max_user_watches", 524_288, true},
+	{"net/netfilter/nf_conntrack_max", 262_144, true},
+}
+
+func kernelFile(c config.Config) string { return filepath.Join(c.DataDir, "kernel.before.json") }
+
+// setKernel sets the values and remembers those that were there.
+func setKernel(c config.Config, say Progress) error {
+	before := map[string]string{}
+	if b, err := os.ReadFile(kernelFile(c)); err == nil {
+		if err := json.Unmarshal(b, &before); err != nil {
+			return fmt.Errorf("%s: %w", kernelFile(c), err)
+		}
+	}
+	for _, k := range kernel {
+		path := "/proc/sys/" + k.name
+		b, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a module that is not loaded yet
+		}
+		if err != nil {
+			return err
+		}
+		old := strings.TrimSpace(string(b))
+		n, err := strconv.Atoi(old)
+		if err == nil && (n == k.value || k.limit && n > k.value) {
+			continue
+		}
+		if _, known := before[k.name]; !known {
+			before[k.name] = old
+		}
+		b, err = json.Marshal(before)
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(kernelFile(c), b, 0o600); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(strconv.Itoa(k.value)), 0o644); err != nil {
+			return fmt.Errorf("set %s to %d: %w", strings.ReplaceAll(k.name, "/", "."), k.value, err)
+		}
+		say("%s: %s -> %d (`cloister down` puts it back)", strings.ReplaceAll(k.name, "/", "."), old, k.value)
+	}
+	return nil
+}
+
+// restoreKernel puts the values back that setKernel changed.
+func restoreKernel(c config.Config, say Progress) error {
+	b, err := os.ReadFile(kernelFile(c))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	before := map[string]string{}
+	if err := json.Unmarshal(b, &before); err != nil {
+		return fmt.Errorf("%s: %w", kernelFile(c), err)
+	}
+	for name, value := range before {
+		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0o644); err != nil {
+			return fmt.Errorf("put %s back: %w", name, err)
+		}
+	}
+	say("%d kernel values are as before", len(before))
+	return os.Remove(kernelFile(c))
+}

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"log/slog"
+	"slices"
+
+	"cloister.dev/cloister/internal/arm"
+	"cloister.dev/cloister/internal/config"
+	"cloister.dev/cloister/internal/identity"
+	"cloister.dev/cloister/internal/kubernetes"
+	"cloister.dev/cloister/internal/provider/authorization"
+	"cloister.dev/cloister/internal/provider/compute"
+	"cloister.dev/cloister/internal/provider/containerservice"
+	"cloister.dev/cloister/internal/provider/managedidentity"
+	"cloister.dev/cloister/internal/provider/network"
+	"cloister.dev/cloister/internal/provider/privatedns"
+	"cloister.dev/cloister/internal/provider/resources"
+	"cloister.dev/cloister/internal/store"
+)
+
+// newServer lists every resource type. A new provider is a line here.
+func newServer(c config.Config, s store.Store, ids *identity.Service, log *slog.Logger) (*arm.Server, error) {
+	server, err := arm.NewServer(arm.Options{
+		Store: s, Authenticator: ids.Authenticator, Authorizer: ids.Authorizer, BaseURL: c.BaseURL(), TenantID: ids.Tenant.ID,
+		Locations: c.Regions, HasSubscription: ids.Directory.HasSubscription, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	net := network.Deps{Store: s, Config: c, Writer: server}
+	machines := compute.Deps{Store: s, Regions: c.Regions}
+	clusters := containerservice.Deps{Store: s, Kernel: server, Authorizer: ids.Authorizer, TenantID: ids.Tenant.ID, IssuerURL: c.BaseURL() + "/oidc", Versions: kubernetes.Versions()}
+	groups := resources.Deps{Store: s, Regions: c.Regions, Types: server.Types}
+	types := slices.Concat(
+		resources.Types(groups),
+		authorization.Types(ids.Directory),
+		managedidentity.Types(ids.Tenant.ID),
+		network.Types(net),
+		privatedns.Types(),
+		compute.Types(machines),
+		containerservice.Types(clusters),
+	)
+	routes := slices.Concat(
+		ids.Routes(c.Regions),
+		resources.Routes(groups),
+		authorization.Routes(ids.Authorizer),
+		network.Routes(net),
+		privatedns.Routes(),
+		compute.Routes(machines),
+		containerservice.Routes(clusters),
+	)
+	return server, server.Add(types, routes)
+}
