@@ -3,14 +3,12 @@ package kit
 import (
 	"context"
 	"net/netip"
-	"sort"
 	"strings"
 
 	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/ipam"
 	"cloister.dev/cloister/internal/resourceid"
-	"cloister.dev/cloister/internal/store"
 )
 
 type pool struct {
@@ -18,17 +16,11 @@ type pool struct {
 	changed bool
 }
 
-// Names of the pools that belong to no subnet.
-const (
-	publicPool = "pool/public"
-	linkPool   = "pool/links"
-)
+// publicPool names the pool that belongs to no subnet.
+const publicPool = "pool/public"
 
 // publicReserved are the pool's own addresses: the network's, the edge, the ARM endpoint and the public DNS server.
 const publicReserved = 4
-
-// linkPrefix is where links of private endpoints have their addresses: no network can use it.
-var linkPrefix = netip.MustParsePrefix("240.0.0.0/4")
 
 // Subnet is the pool of a subnet's addresses; its owners are ids of IP configurations, or names of NICs.
 // The result counts as changed when the caller says so with Took.
@@ -43,11 +35,6 @@ func (l *Links) Subnet(ctx context.Context, subnet *arm.Resource) (*ipam.Pool, e
 // Public is the pool of public addresses.
 func (l *Links) Public(ctx context.Context, c config.Config) (*ipam.Pool, error) {
 	return l.pool(ctx, publicPool, c.PublicPool, publicReserved)
-}
-
-// EndpointLinks is the pool of addresses of private endpoints' links.
-func (l *Links) EndpointLinks(ctx context.Context) (*ipam.Pool, error) {
-	return l.pool(ctx, linkPool, linkPrefix, 1)
 }
 
 func (l *Links) pool(ctx context.Context, name string, prefix netip.Prefix, skip int) (*ipam.Pool, error) {
@@ -99,28 +86,6 @@ func ReleaseBelow(p *ipam.Pool, nic string) {
 			delete(p.Used, a)
 		}
 	}
-}
-
-// LinkAddresses reads the pair of addresses of every private endpoint's link, by the endpoint's key:
-// first the network's side, then the service's.
-func LinkAddresses(ctx context.Context, r store.Reader) (map[string][2]netip.Addr, error) {
-	p, err := ipam.Load(ctx, r, linkPool, linkPrefix, 1)
-	if err != nil {
-		return nil, err
-	}
-	all := map[string][]netip.Addr{}
-	for a, owner := range p.Used {
-		all[owner] = append(all[owner], a)
-	}
-	out := map[string][2]netip.Addr{}
-	for owner, pair := range all {
-		if len(pair) != 2 {
-			continue
-		}
-		sort.Slice(pair, func(i, j int) bool { return pair[i].Less(pair[j]) })
-		out[owner] = [2]netip.Addr{pair[0], pair[1]}
-	}
-	return out, nil
 }
 
 // NetworkOf is the key of the virtual network that a subnet's id is in.

@@ -83,8 +83,54 @@ func each(w *arm.Write, r rule, one, many, code string, problem func(string, boo
 	for _, v := range list {
 		if what := problem(v, len(list) > 1); what != "" {
 			w.Fail(code, r.target+many, "Security rule %s has an invalid value in %s: '%s' %s.", r.name, many, v, what)
+			return
 		}
 	}
+	if a, b := overlap(list); a != "" {
+		w.Fail(code, r.target+many, "Security rule %s names the same twice in %s: '%s' and '%s' overlap. Leave one of them out.", r.name, many, a, b)
+	}
+}
+
+// overlap finds two ranges of ports, or two prefixes, that have something in common.
+func overlap(list []string) (a, b string) {
+	for i, one := range list {
+		for _, other := range list[:i] {
+			if rangesOverlap(other, one) || prefixesOverlap(other, one) {
+				return other, one
+			}
+		}
+	}
+	return "", ""
+}
+
+func rangesOverlap(a, b string) bool {
+	lowA, highA, okA := portRange(a)
+	lowB, highB, okB := portRange(b)
+	return okA && okB && lowA <= highB && lowB <= highA
+}
+
+func portRange(v string) (low, high uint64, ok bool) {
+	from, to, isRange := strings.Cut(v, "-")
+	low, err := port(from)
+	high = low
+	if err == nil && isRange {
+		high, err = port(to)
+	}
+	return low, high, err == nil
+}
+
+func prefixesOverlap(a, b string) bool {
+	x, okX := prefixOf(a)
+	y, okY := prefixOf(b)
+	return okX && okY && x.Overlaps(y)
+}
+
+func prefixOf(v string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(v); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(v)
+	return p, err == nil
 }
 
 // checkPorts says what is wrong with a port, a range of ports or "*"; "" if nothing.

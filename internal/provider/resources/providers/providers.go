@@ -5,7 +5,8 @@ package providers
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"sort"
@@ -139,8 +140,8 @@ func (p providers) states(ctx context.Context, subscription string) (map[string]
 	}
 	for _, d := range docs {
 		var s registration
-		if _, err := p.store.Get(ctx, d.Key, &s); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return nil, err
+		if err := json.Unmarshal(d.Value, &s); err != nil {
+			return nil, fmt.Errorf("document at %s: %w", d.Key, err)
 		}
 		out[d.Key[strings.LastIndexByte(d.Key, '/')+1:]] = s
 	}
