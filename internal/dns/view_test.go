@@ -1,0 +1,112 @@
+package dns
+
+import (
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"cloister.dev/cloister/internal/spec"
+)
+
+func zones() spec.Zones {
+	a := netip.MustParseAddr
+	return spec.Zones{
+		PublicZones: []string{"azmk8s.io"},
+		Public:      []spec.PublicName{{Name: "c-1.hcp.eastus.azmk8s.io", Address: a("10.240.0.4")}},
+		Private: map[string]spec.PrivateZone{
+			"z1": {Name: "guid.privatelink.eastus.azmk8s.io", Records: []spec.Record{{Name: "c-2", Type: "A", TTL: 300, Address: []netip.Addr{a("10.240.0.4")}}}},
+			"z2": {Name: "corp.example", Records: []spec.Record{
+				{Name: "@", Type: "A", TTL: 60, Address: []netip.Addr{a("10.0.0.1")}}, {Name: "*", Type: "A", TTL: 60, Address: []netip.Addr{a("10.0.0.2")}},
+				{Name: "deep.host", Type: "A", TTL: 60, Address: []netip.Addr{a("10.0.0.3")}}, {Name: "api", Type: "CNAME", TTL: 60, Target: "c-2.guid.privatelink.eastus.azmk8s.io"},
+				{Name: "round", Type: "CNAME", TTL: 60, Target: "round.corp.example"}, {Name: "out", Type: "CNAME", TTL: 60, Target: "www.example.com"},
+			}},
+		},
+		Networks: []spec.ZoneNetwork{{ID: "linked", Zones: []string{"z1", "z2"}}, {ID: "bare"}},
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	networks, public := views(zones())
+	for _, c := range []struct {
+		name string
+		view *view
+		ask  string
+		typ  uint16
+		want string // addresses, an rcode, or "forward NAME"
+	}{
+		{"linked zone", networks["linked"], "c-2.guid.privatelink.eastus.azmk8s.io.", dns.TypeA, "10.240.0.4"},
+		{"any case", networks["linked"], "C-2.GUID.privatelink.eastus.azmk8s.io.", dns.TypeA, "10.240.0.4"},
+		{"no such type", networks["linked"], "c-2.guid.privatelink.eastus.azmk8s.io.", dns.TypeAAAA, "NOERROR"},
+		{"no such name", networks["linked"], "x.guid.privatelink.eastus.azmk8s.io.", dns.TypeA, "NXDOMAIN"},
+		{"not linked: it does not leak", networks["bare"], "c-2.guid.privatelink.eastus.azmk8s.io.", dns.TypeA, "NXDOMAIN"},
+		{"the public name, inside", networks["bare"], "c-1.hcp.eastus.azmk8s.io.", dns.TypeA, "10.240.0.4"},
+		{"the public name, outside", public, "c-1.hcp.eastus.azmk8s.io.", dns.TypeA, "10.240.0.4"},
+		{"the private name, outside", public, "c-2.guid.privatelink.eastus.azmk8s.io.", dns.TypeA, "NXDOMAIN"},
+		{"apex", networks["linked"], "corp.example.", dns.TypeA, "10.0.0.1"},
+		{"wildcard", networks["linked"], "whatever.corp.example.", dns.TypeA, "10.0.0.2"},
+		{"a wildcard is not below an existing name", networks["linked"], "x.host.corp.example.", dns.TypeA, "NXDOMAIN"},
+		{"a name that exists by what is below it", networks["linked"], "host.corp.example.", dns.TypeA, "NOERROR"},
+		{"alias across zones", networks["linked"], "api.corp.example.", dns.TypeA, "10.240.0.4"},
+		{"alias out", networks["linked"], "out.corp.example.", dns.TypeA, "forward www.example.com."},
+		{"alias in a circle", networks["linked"], "round.corp.example.", dns.TypeA, "SERVFAIL"},
+		{"reverse of a private range", networks["linked"], "4.0.240.10.in-addr.arpa.", dns.TypePTR, "NXDOMAIN"},
+		{"a single label", networks["linked"], "wpad.", dns.TypeA, "NXDOMAIN"},
+		{"the world", networks["bare"], "www.example.com.", dns.TypeA, "forward www.example.com."},
+		{"the public server is no resolver", public, "www.example.com.", dns.TypeA, "forward www.example.com."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := c.view.resolve(dns.CanonicalName(c.ask), c.typ)
+			var got []string
+			for _, rr := range out.answer {
+				if a, ok := rr.(*dns.A); ok {
+					got = append(got, a.A.String())
+				}
+			}
+			text := strings.Join(got, " ")
+			switch {
+			case out.forward != "":
+				text = "forward " + out.forward
+			case text == "":
+				text = dns.RcodeToString[out.rcode]
+			}
+			if text != c.want {
+				t.Fatalf("%s: %q, want %q", c.ask, text, c.want)
+			}
+			if out.forward == "" && text == "NXDOMAIN" && (len(out.ns) != 1 || !out.own) {
+				t.Fatalf("a no without an SOA, or not authoritative: %+v", out)
+			}
+		})
+	}
+}
+
+func TestPublicServerRefusesTheWorld(t *testing.T) {
+	_, public := views(zones())
+	h := &handler{log: slog.New(slog.DiscardHandler)}
+	h.view.Store(public)
+	if r := h.answer(new(dns.Msg).SetQuestion("www.example.com.", dns.TypeA)); r.Rcode != dns.RcodeRefused || r.RecursionAvailable {
+		t.Fatalf("got %v", r)
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	networks, _ := views(zones())
+	h := &handler{log: slog.New(slog.DiscardHandler)}
+	h.view.Store(networks["linked"])
+	q, err := new(dns.Msg).SetQuestion("api.corp.example.", dns.TypeA).Pack()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(q)
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		var m dns.Msg
+		if m.Unpack(packet) != nil {
+			return
+		}
+		if _, err := h.answer(&m).Pack(); err != nil && m.Len() < 4096 {
+			t.Skip(err) // names that cannot be packed again come from the question
+		}
+	})
+}
