@@ -6,15 +6,19 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"cloister.dev/cloister/internal/arm"
+	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/ipam"
 	"cloister.dev/cloister/internal/provider/compute"
 	"cloister.dev/cloister/internal/provider/containerservice"
 	"cloister.dev/cloister/internal/provider/managedidentity"
+	"cloister.dev/cloister/internal/provider/network"
+	"cloister.dev/cloister/internal/provider/resources/resourcegroups"
 	"cloister.dev/cloister/internal/reconcile"
 	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
@@ -37,8 +41,7 @@ type everything struct{}
 func (everything) Authorize(context.Context, arm.Principal, string, string) error { return nil }
 func (everything) Authenticate(*http.Request) (arm.Principal, error)              { return user, nil }
 
-// bench is the real server with the real types of this provider, plain types in place of the
-// network's, and a machine that does what specs say at once.
+// bench is the real server with the real types, plain ones for private zones, and a machine that does what specs say at once.
 type bench struct {
 	t      *testing.T
 	store  store.Store
@@ -60,8 +63,12 @@ func newBench(t *testing.T, s store.Store) *bench {
 	types := containerservice.Types(deps)
 	types = append(types, compute.Types(compute.Deps{})...)
 	types = append(types, managedidentity.Types("tenant")...)
-	types = append(types, b.network()...)
-	if err := server.Add(types, append(containerservice.Routes(deps), compute.Routes(compute.Deps{Store: s})...)); err != nil {
+	cfg := config.Default()
+	net := network.Deps{Store: s, Config: cfg, Writer: server}
+	types = append(types, network.Types(net)...)
+	types = append(types, zones()...)
+	types = append(types, resourcegroups.New())
+	if err := server.Add(types, slices.Concat(containerservice.Routes(deps), compute.Routes(compute.Deps{Store: s}), network.Routes(net))); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -86,27 +93,13 @@ func (b *bench) startWith(other *bench) (stop func()) {
 	return func() { cancel(); <-done; <-machine }
 }
 
-// network are plain types under the names of Microsoft.Network's.
-func (b *bench) network() []*arm.Type {
+// zones are plain types under the names of Microsoft.Network's private DNS.
+func zones() []*arm.Type {
 	var out []*arm.Type
-	for _, name := range []string{
-		"Microsoft.Resources/resourceGroups", "Microsoft.Network/networkSecurityGroups", "Microsoft.Network/loadBalancers", "Microsoft.Network/privateDnsZones",
-		"Microsoft.Network/privateDnsZones/A", "Microsoft.Network/privateDnsZones/virtualNetworkLinks", "Microsoft.Network/virtualNetworks/subnets",
-	} {
+	for _, name := range []string{"Microsoft.Network/privateDnsZones", "Microsoft.Network/privateDnsZones/A", "Microsoft.Network/privateDnsZones/virtualNetworkLinks"} {
 		out = append(out, &arm.Type{Name: name, Global: true})
 	}
-	return append(out, &arm.Type{Name: "Microsoft.Network/publicIPAddresses", Admit: func(_ context.Context, w *arm.Write) error {
-		w.New.Properties()["ipAddress"] = "198.51.100.10"
-		return nil
-	}}, &arm.Type{Name: "Microsoft.Network/virtualNetworks", Admit: func(_ context.Context, w *arm.Write) error {
-		list, _ := w.New.Properties()["subnets"].([]any)
-		for _, v := range list {
-			m := v.(map[string]any)
-			id := w.ID.Child("subnets", m["name"].(string))
-			arm.Put(w.Tx, &arm.Resource{ID: id.String(), Type: id.Type(), Name: id.Name(), State: "Succeeded", Body: map[string]any{"properties": m["properties"]}})
-		}
-		return nil
-	}}, &arm.Type{Name: "Microsoft.Network/privateEndpoints", Admit: b.admitEndpoint, Release: b.releaseEndpoint})
+	return out
 }
 
 func (b *bench) pool(ctx context.Context, subnet string) (*ipam.Pool, error) {
@@ -119,35 +112,6 @@ func (b *bench) pool(ctx context.Context, subnet string) (*ipam.Pool, error) {
 		return nil, err
 	}
 	return ipam.Load(ctx, b.store, strings.ToLower(subnet), prefix, 4)
-}
-
-func (b *bench) admitEndpoint(ctx context.Context, w *arm.Write) error {
-	if w.Old != nil {
-		return nil
-	}
-	subnet := w.New.Properties()["subnet"].(map[string]any)["id"].(string)
-	p, err := b.pool(ctx, subnet)
-	if err != nil {
-		return err
-	}
-	taken, err := p.Take(w.ID.Key(), 1)
-	if err != nil {
-		return err
-	}
-	p.Save(w.Tx)
-	w.Tx.Put(spec.EndpointKey(w.ID.Key()), spec.Endpoint{Name: w.ID.Key(), Subnet: strings.ToLower(subnet), Address: taken[0], Approved: true})
-	return nil
-}
-
-func (b *bench) releaseEndpoint(ctx context.Context, w *arm.Write) error {
-	p, err := b.pool(ctx, w.Old.Properties()["subnet"].(map[string]any)["id"].(string))
-	if err != nil {
-		return err
-	}
-	p.Release(w.ID.Key())
-	p.Save(w.Tx)
-	w.Tx.Delete(spec.EndpointKey(w.ID.Key()))
-	return nil
 }
 
 // machine reports every cluster and node as well as soon as it is wanted, and takes reports back when it is not.
@@ -168,7 +132,9 @@ func (b *bench) obey(ctx context.Context, e store.Event) {
 	tx := &store.Tx{}
 	status := spec.StatusKey(e.Key)
 	switch {
-	case !strings.HasPrefix(e.Key, spec.ClusterPrefix) && !strings.HasPrefix(e.Key, spec.NodePrefix):
+	case strings.HasPrefix(e.Key, spec.EndpointPrefix) && !e.Deleted:
+		tx.Put(status, spec.AttachStatus{Ready: true})
+	case !strings.HasPrefix(e.Key, spec.ClusterPrefix) && !strings.HasPrefix(e.Key, spec.NodePrefix) && !strings.HasPrefix(e.Key, spec.EndpointPrefix):
 		return
 	case e.Deleted:
 		tx.Delete(status)

@@ -25,7 +25,7 @@ func scaleSet(c shape.Cluster, p shape.Pool) map[string]any {
 	name := c.ScaleSetName(p.Name)
 	tags := map[string]any{
 		"aks-managed-poolName": p.Name, "aks-managed-orchestrator": "Kubernetes:" + p.Props.Str("currentOrchestratorVersion"), "aks-managed-resourceNameSuffix": c.Digits,
-		"aks-managed-createOperationID": c.Connection, "aks-managed-creationSource": "vmssclient-" + name,
+		"aks-managed-creationSource": "vmssclient-" + name,
 	}
 	for k, v := range p.Props.Doc("tags") {
 		tags[k] = v

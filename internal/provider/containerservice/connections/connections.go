@@ -5,20 +5,20 @@ package connections
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/provider/containerservice/shape"
+	"cloister.dev/cloister/internal/provider/network/privateendpoints"
 	"cloister.dev/cloister/internal/resourceid"
+	"cloister.dev/cloister/internal/store"
 )
 
 // The states of a connection.
 const (
 	Approved     = "Approved"
-	Pending      = "Pending"
 	Rejected     = "Rejected"
 	Disconnected = "Disconnected"
 )
@@ -41,12 +41,9 @@ type side struct{ shape.Deps }
 
 // connection is one private endpoint that leads to the cluster.
 type connection struct {
-	name     string
-	own      bool // the cluster's own endpoint
-	endpoint *arm.Resource
-	list     string // the property that holds it: privateLinkServiceConnections or manualPrivateLinkServiceConnections
-	index    int
-	props    shape.Doc // of the element
+	privateendpoints.Connection
+	name string
+	own  bool // the cluster's own endpoint
 }
 
 // of finds every connection of a cluster.
@@ -60,27 +57,14 @@ func (s side) of(ctx context.Context, r *arm.RouteRequest) (shape.Cluster, []con
 	if err != nil {
 		return c, nil, err
 	}
-	endpoints, err := r.Read.Below(ctx, "/", shape.EndpointType)
+	all, err := privateendpoints.Connections(ctx, s.Store, c.Names.Cluster)
 	if err != nil {
 		return c, nil, err
 	}
 	var out []connection
-	for _, e := range endpoints {
-		for _, list := range []string{"privateLinkServiceConnections", "manualPrivateLinkServiceConnections"} {
-			for i, v := range shape.Doc(e.Properties()).List(list) {
-				m, _ := v.(map[string]any)
-				props := shape.Doc(m).Doc("properties")
-				if !strings.EqualFold(props.Str("privateLinkServiceId"), c.ID) {
-					continue
-				}
-				found := connection{endpoint: e, list: list, index: i, props: props, own: strings.EqualFold(e.ID, c.Endpoint())}
-				found.name = e.Name + "." + uuid.NewSHA1(uuid.NameSpaceOID, []byte(strings.ToLower(e.ID))).String()
-				if found.own {
-					found.name = c.ConnectionName()
-				}
-				out = append(out, found)
-			}
-		}
+	for _, e := range all {
+		name := resourceid.MustParse(e.Endpoint).Name() + "." + e.GUID
+		out = append(out, connection{Connection: e, name: name, own: strings.EqualFold(e.Endpoint, c.Endpoint())})
 	}
 	return c, out, nil
 }
@@ -98,24 +82,17 @@ func (s side) find(ctx context.Context, r *arm.RouteRequest) (shape.Cluster, *co
 	return c, nil, arm.NotFound("ResourceNotFound", "The cluster '%s' has no private endpoint connection '%s'.", c.Name, r.Params["name"])
 }
 
-func (c connection) status() string {
-	if s := c.props.Str("privateLinkServiceConnectionState.status"); s != "" {
-		return s
-	}
-	return Pending
-}
-
 // document is the shape of https://learn.microsoft.com/rest/api/aks/private-endpoint-connections/get
 func (c connection) document(cluster shape.Cluster) map[string]any {
-	state := map[string]any{"status": c.status()}
-	if d := c.props.Str("privateLinkServiceConnectionState.description"); d != "" {
-		state["description"] = d
+	state := map[string]any{"status": c.Status}
+	if c.Description != "" {
+		state["description"] = c.Description
 	}
 	return map[string]any{
 		"id": cluster.ID + "/privateEndpointConnections/" + c.name, "name": c.name, "type": shape.ConnectionType,
 		"properties": map[string]any{
-			"provisioningState": c.endpoint.State, "privateEndpoint": map[string]any{"id": c.endpoint.ID},
-			"groupIds": []any{"management"}, "privateLinkServiceConnectionState": state,
+			"provisioningState": arm.StateSucceeded, "privateEndpoint": map[string]any{"id": c.Endpoint},
+			"groupIds": []any{c.Group}, "privateLinkServiceConnectionState": state,
 		},
 	}
 }
@@ -182,15 +159,18 @@ func (s side) set(ctx context.Context, c *connection, status, description string
 	if c.own && status != Approved {
 		return arm.Conflict("OperationNotAllowed", "The connection '%s' is the cluster's own: without it the nodes do not reach the API server. Delete the cluster instead.", c.name)
 	}
-	if c.status() == Disconnected {
+	if c.Status == Disconnected && status != Disconnected {
 		return arm.Conflict("OperationNotAllowed", "The connection '%s' was deleted. Its endpoint has to be made anew.", c.name)
 	}
-	body, _ := shape.Clone(c.endpoint.Body).(map[string]any)
-	element := shape.Doc(body).List("properties." + c.list)[c.index].(map[string]any)
-	shape.Doc(element).Set("properties.privateLinkServiceConnectionState", map[string]any{"status": status, "description": description, "actionsRequired": "None"})
-	if _, err := s.Kernel.Write(ctx, arm.System, c.endpoint.ID, body, ""); err != nil {
-		return err
+	c.Status, c.Description = status, description
+	for range attempts {
+		err := privateendpoints.SetConnection(ctx, s.Store, c.Endpoint, status, description)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
 	}
-	c.props.Set("privateLinkServiceConnectionState", map[string]any{"status": status, "description": description})
-	return nil
+	return arm.Conflict("RequestConflict", "The private endpoint '%s' was changed at the same time by other requests. Send the request again.", c.Endpoint)
 }
+
+// attempts is how often a change is tried again that somebody else's came before.
+const attempts = 6

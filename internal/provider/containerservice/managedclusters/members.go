@@ -1,6 +1,7 @@
 package managedclusters
 
 import (
+	"net/netip"
 	"strings"
 
 	"cloister.dev/cloister/internal/provider/containerservice/shape"
@@ -14,10 +15,11 @@ type member struct {
 }
 
 // members lists what the cluster is made of, in stages: what stands in one stage needs
-// nothing but the stages before, and is made at once.
-func members(c shape.Cluster) [][]member {
+// nothing but the stages before, and is made at once. address is that of a private endpoint which
+// is to be made anew; the zero one leaves the choice to the subnet.
+func members(c shape.Cluster, address netip.Addr) [][]member {
 	first := []member{identityMember(c), groupMember(c), addressMember(c)}
-	second := []member{endpointMember(c), balancerMember(c)}
+	second := []member{endpointMember(c, address), balancerMember(c)}
 	if c.ManagedNetwork {
 		first = append(first, networkMember(c))
 	}
@@ -73,13 +75,19 @@ func networkMember(c shape.Cluster) member {
 }
 
 // endpointMember is the private endpoint, which AKS makes in its name and which leads to the cluster itself.
-func endpointMember(c shape.Cluster) member {
-	return member{c.Endpoint(), map[string]any{"location": c.Location(), "properties": map[string]any{
+func endpointMember(c shape.Cluster, address netip.Addr) member {
+	props := map[string]any{
 		"subnet": map[string]any{"id": c.Subnet}, "customNetworkInterfaceName": c.EndpointInterface(),
 		"privateLinkServiceConnections": []any{map[string]any{"name": "kube-apiserver", "properties": map[string]any{
 			"privateLinkServiceId": c.ID, "groupIds": []any{"management"},
 		}}},
-	}}}
+	}
+	if address.IsValid() {
+		props["ipConfigurations"] = []any{map[string]any{"name": "kube-apiserver", "properties": map[string]any{
+			"groupId": "management", "memberName": "management", "privateIPAddress": address.String(),
+		}}}
+	}
+	return member{c.Endpoint(), map[string]any{"location": c.Location(), "properties": props}}
 }
 
 // balancerMember is the load balancer by which nodes' connections leave.

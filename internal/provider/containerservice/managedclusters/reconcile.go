@@ -27,15 +27,19 @@ func (t *typ) reconcile(ctx context.Context, r *arm.Resource) (arm.Progress, err
 	if err != nil {
 		return arm.Progress{}, err
 	}
+	address, err := t.formerAddress(ctx, c)
+	if err != nil {
+		return arm.Progress{}, err
+	}
 	var notes []string
-	for _, stage := range members(c) {
+	for _, stage := range members(c, address) {
 		waiting, err := t.ensureAll(ctx, c, stage)
 		if err != nil {
 			return arm.Progress{}, err
 		}
 		notes = append(notes, waiting...)
 	}
-	address, err := t.endpointAddress(ctx, c)
+	address, err = t.endpointAddress(ctx, c)
 	if err != nil {
 		return arm.Progress{}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"cloister.dev/cloister/internal/arm"
+	"cloister.dev/cloister/internal/ipam"
+	"cloister.dev/cloister/internal/provider/containerservice/agentpools"
 	"cloister.dev/cloister/internal/provider/containerservice/shape"
 	"cloister.dev/cloister/internal/resourceid"
 	"cloister.dev/cloister/internal/spec"
@@ -23,6 +25,40 @@ func (t *typ) endpointAddress(ctx context.Context, c shape.Cluster) (netip.Addr,
 		err = nil
 	}
 	return e.Address, err
+}
+
+// formerAddress is the address that the API server had until somebody deleted its private endpoint: it is to have
+// it again, if nobody took it. Names, certificates and what customers wrote down then stay true. The zero
+// address says that there is an endpoint, or was none.
+func (t *typ) formerAddress(ctx context.Context, c shape.Cluster) (netip.Addr, error) {
+	none := netip.Addr{}
+	if _, err := t.Read().Get(ctx, c.Endpoint()); !arm.IsNotFound(err) {
+		return none, err
+	}
+	var s spec.Cluster
+	_, err := t.Store.Get(ctx, spec.ClusterKey(c.Names.Cluster), &s)
+	if errors.Is(err, store.ErrNotFound) {
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	subnet, err := t.Read().Get(ctx, c.Subnet)
+	if err != nil {
+		return none, err
+	}
+	prefix, err := agentpools.SubnetPrefix(subnet)
+	if err != nil {
+		return none, err
+	}
+	pool, err := ipam.Load(ctx, t.Store, subnet.ParsedID().Key(), prefix, agentpools.Reserved)
+	if err != nil {
+		return none, err
+	}
+	if _, taken := pool.Used[s.Endpoint]; taken {
+		return none, nil
+	}
+	return s.Endpoint, nil
 }
 
 // writeSpecs writes what internal/kubernetes makes the control plane of.

@@ -86,9 +86,6 @@ func (c Cluster) Endpoint() string { return c.member(EndpointType, "kube-apiserv
 // EndpointInterface is the name of the private endpoint's network interface.
 func (c Cluster) EndpointInterface() string { return "kube-apiserver.nic." + c.EndpointNIC }
 
-// ConnectionName is the name of the own endpoint's connection.
-func (c Cluster) ConnectionName() string { return "kube-apiserver." + c.Connection }
-
 // Network is the id of the managed network; empty if the customer brought one.
 func (c Cluster) Network() string {
 	if !c.ManagedNetwork {

@@ -23,7 +23,6 @@ type Names struct {
 	Zone        string `json:"zone"`        // GUID of the private zone
 	Digits      string `json:"digits"`      // 8 digits in the names of scale sets, security group and managed network
 	EndpointNIC string `json:"endpointNIC"` // GUID in the name of the endpoint's interface
-	Connection  string `json:"connection"`  // GUID in the name of the endpoint's connection
 	OutboundIP  string `json:"outboundIP"`  // GUID that names the outbound address
 	// Subnet is where the private endpoint is: the first pool's at creation.
 	Subnet string `json:"subnet"`
@@ -48,7 +47,7 @@ func Choose() (Names, error) {
 	return Names{
 		Cluster: cluster, Digits: digits,
 		PublicHash: hex.EncodeToString(raw[:4]), PrivateHash: hex.EncodeToString(raw[4:8]), PortalHash: hex.EncodeToString(raw[8:24]),
-		Zone: uuid.NewString(), EndpointNIC: uuid.NewString(), Connection: uuid.NewString(), OutboundIP: uuid.NewString(),
+		Zone: uuid.NewString(), EndpointNIC: uuid.NewString(), OutboundIP: uuid.NewString(),
 	}, nil
 }
 
