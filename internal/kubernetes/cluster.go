@@ -22,7 +22,7 @@ func (m *Manager) reconcileCluster(ctx context.Context, key string) (reconcile.R
 		return reconcile.Result{}, err
 	}
 	if c == nil {
-		return reconcile.Result{}, m.removeCluster(ctx, path.Base(key))
+		return m.removeCluster(ctx, path.Base(key))
 	}
 	secrets, err := m.ensureCluster(ctx, *c)
 	if err != nil {
@@ -53,6 +53,14 @@ func (m *Manager) ensureCluster(ctx context.Context, c spec.Cluster) (*pki.Clust
 	if err != nil {
 		return nil, err
 	}
+	if c.Stopped {
+		// etcd goes after its clients: each would wait for the other.
+		st, err := m.workloadStatus(ctx, controlPlaneWorkload(c.Name))
+		if err != nil {
+			return nil, err
+		}
+		list[0].Stopped = st == nil || st.Phase == spec.PhaseStopped
+	}
 	docs := []struct {
 		key   string
 		value any
@@ -75,17 +83,34 @@ func (m *Manager) ensureCluster(ctx context.Context, c spec.Cluster) (*pki.Clust
 	return secrets, commit(ctx, m.Store, tx)
 }
 
-// removeCluster deletes what ensureCluster wrote, and what the session reported.
-func (m *Manager) removeCluster(ctx context.Context, name string) error {
+// removeCluster deletes what ensureCluster wrote, and what the session
+// reported: the control plane first, and what it needs when it has ended.
+func (m *Manager) removeCluster(ctx context.Context, name string) (reconcile.Result, error) {
 	m.endSession(name)
 	tx := new(store.Tx)
-	if err := remove(ctx, m.Store, tx,
-		spec.WorkloadKey(etcdWorkload(name)), spec.WorkloadKey(controlPlaneWorkload(name)),
-		spec.ServiceKey(name), pkiSecretKey(name), clusterSecretKey(name), spec.StatusKey(spec.ClusterKey(name)),
-	); err != nil {
-		return err
+	controlPlane := controlPlaneWorkload(name)
+	if err := remove(ctx, m.Store, tx, spec.WorkloadKey(controlPlane), spec.StatusKey(spec.ClusterKey(name))); err != nil {
+		return reconcile.Result{}, err
 	}
-	return commit(ctx, m.Store, tx)
+	if err := commit(ctx, m.Store, tx); err != nil {
+		return reconcile.Result{}, err
+	}
+	if st, err := m.workloadStatus(ctx, controlPlane); err != nil || st != nil {
+		return reconcile.Result{}, err // its end wakes this cluster again
+	}
+	tx = new(store.Tx)
+	if err := remove(ctx, m.Store, tx,
+		spec.WorkloadKey(etcdWorkload(name)), spec.ServiceKey(name), pkiSecretKey(name), clusterSecretKey(name),
+	); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{}, commit(ctx, m.Store, tx)
+}
+
+// workloadStatus is what the engine says of a workload; nil: it has none.
+func (m *Manager) workloadStatus(ctx context.Context, name string) (*spec.WorkloadStatus, error) {
+	st, _, err := get[spec.WorkloadStatus](ctx, m.Store, spec.StatusKey(spec.WorkloadKey(name)))
+	return st, err
 }
 
 // setClusterStatus changes the cluster's status, as long as the cluster exists.

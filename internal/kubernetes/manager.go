@@ -47,8 +47,11 @@ func (m *Manager) Wait() { m.wg.Wait() }
 func (m *Manager) Reconcilers() []reconcile.Reconciler {
 	return []reconcile.Reconciler{
 		{
-			Name:      "kubernetes-cluster",
-			Watches:   []reconcile.Watch{{Prefix: spec.ClusterPrefix}},
+			Name: "kubernetes-cluster",
+			Watches: []reconcile.Watch{
+				{Prefix: spec.ClusterPrefix},
+				{Prefix: spec.StatusKey(spec.WorkloadKey(controlPlanePrefix)), Map: clusterOfWorkload},
+			},
 			Writes:    []string{spec.WorkloadPrefix, spec.ServicePrefix, spec.SecretPrefix, spec.StatusKey(spec.ClusterPrefix)},
 			Reconcile: m.reconcileCluster,
 			Workers:   8,

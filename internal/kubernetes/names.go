@@ -16,13 +16,17 @@ const (
 	secretNode    = "node-pki"    // pki.Node, by cluster and node
 )
 
-const nodeWorkloadPrefix = "node-"
+// Beginnings of workloads' names.
+const (
+	nodeWorkloadPrefix = "node-"
+	controlPlanePrefix = "cp-"
+)
 
 // SandboxName is the network namespace of a cluster's control plane.
 func SandboxName(cluster string) string { return "cp-" + cluster }
 
 func etcdWorkload(cluster string) string         { return "etcd-" + cluster }
-func controlPlaneWorkload(cluster string) string { return "cp-" + cluster }
+func controlPlaneWorkload(cluster string) string { return controlPlanePrefix + cluster }
 func nodeWorkload(cluster, node string) string   { return nodeWorkloadPrefix + cluster + "-" + node }
 
 func clusterSecretKey(cluster string) string    { return spec.SecretKey(secretCluster, cluster) }
@@ -42,6 +46,11 @@ func nodeOfWorkload(_ context.Context, e store.Event) []string {
 		return nil
 	}
 	return []string{spec.NodeKey(cluster, node)}
+}
+
+// clusterOfWorkload maps a control plane's workload to the cluster.
+func clusterOfWorkload(_ context.Context, e store.Event) []string {
+	return []string{spec.ClusterKey(strings.TrimPrefix(path.Base(e.Key), controlPlanePrefix))}
 }
 
 // nodesOfCluster maps a document with a cluster's name to the cluster's nodes.

@@ -102,11 +102,8 @@ func (m *Manager) removeNode(ctx context.Context, n spec.Node) (reconcile.Result
 		return again, commit(ctx, m.Store, tx)
 	}
 	// The kubelet would register anew while it lives.
-	switch ended, err := m.ended(ctx, workload); {
-	case err != nil:
-		return reconcile.Result{}, err
-	case !ended:
-		return again, nil
+	if st, err := m.workloadStatus(ctx, nodeWorkload(n.Cluster, n.Name)); err != nil || st != nil {
+		return reconcile.Result{}, err // its end wakes this node again
 	}
 	if err := deleteNode(ctx, s, n.Name); err != nil {
 		return reconcile.Result{}, err
@@ -127,12 +124,6 @@ func (m *Manager) removeNode(ctx context.Context, n spec.Node) (reconcile.Result
 	return reconcile.Result{}, commit(ctx, m.Store, tx)
 }
 
-// ended says whether the engine has nothing left of the workload.
-func (m *Manager) ended(ctx context.Context, workload string) (bool, error) {
-	status, _, err := get[spec.WorkloadStatus](ctx, m.Store, spec.StatusKey(workload))
-	return status == nil, err
-}
-
 // forgetNode cleans up after a node whose spec has gone.
 func (m *Manager) forgetNode(ctx context.Context, cluster, name string) (reconcile.Result, error) {
 	workload := spec.WorkloadKey(nodeWorkload(cluster, name))
@@ -147,8 +138,8 @@ func (m *Manager) forgetNode(ctx context.Context, cluster, name string) (reconci
 	if s == nil || s.cached(name) == nil {
 		return reconcile.Result{}, nil
 	}
-	if ended, err := m.ended(ctx, workload); err != nil || !ended {
-		return reconcile.Result{After: removeInterval}, err
+	if st, err := m.workloadStatus(ctx, nodeWorkload(cluster, name)); err != nil || st != nil {
+		return reconcile.Result{}, err // its end wakes this node again
 	}
 	return reconcile.Result{}, deleteNode(ctx, s, name)
 }

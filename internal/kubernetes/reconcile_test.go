@@ -112,7 +112,11 @@ func TestLife(t *testing.T) {
 	commitTx(t, s, new(store.Tx).Delete(nodeKey))
 	keys(t, s, spec.StatusKey(spec.NodePrefix))
 
+	cp := spec.StatusKey(spec.WorkloadKey("cp-abcdefghij"))
+	commitTx(t, s, new(store.Tx).Put(cp, spec.WorkloadStatus{Phase: spec.PhaseRunning}))
 	commitTx(t, s, new(store.Tx).Delete(spec.ClusterKey(testCluster.Name)))
+	keys(t, s, spec.WorkloadPrefix, "etcd-abcdefghij") // until the control plane has ended
+	commitTx(t, s, new(store.Tx).Delete(cp))
 	for _, prefix := range []string{spec.WorkloadPrefix, spec.ServicePrefix, spec.SecretPrefix, spec.StatusPrefix} {
 		keys(t, s, prefix)
 	}
@@ -176,9 +180,16 @@ func TestStopped(t *testing.T) {
 	_, s := noControlPlane(t)
 	stopped := testCluster
 	stopped.Stopped = true
+	cp := spec.StatusKey(spec.WorkloadKey("cp-abcdefghij"))
+	commitTx(t, s, new(store.Tx).Put(cp, spec.WorkloadStatus{Phase: spec.PhaseRunning}))
 	commitTx(t, s, new(store.Tx).Put(spec.ClusterKey(testCluster.Name), stopped))
 	until(t, s, spec.WorkloadKey("cp-abcdefghij"), func(w spec.Workload) bool { return w.Stopped })
 	until(t, s, spec.StatusKey(spec.ClusterKey(testCluster.Name)), func(st spec.ClusterStatus) bool { return st.Message == "stopped" })
+	if etcd, _ := read[spec.Workload](t, s, spec.WorkloadKey("etcd-abcdefghij")); etcd.Stopped {
+		t.Error("etcd stops while its control plane runs")
+	}
+	commitTx(t, s, new(store.Tx).Put(cp, spec.WorkloadStatus{Phase: spec.PhaseStopped}))
+	until(t, s, spec.WorkloadKey("etcd-abcdefghij"), func(w spec.Workload) bool { return w.Stopped })
 }
 
 func TestNodeOfWorkload(t *testing.T) {

@@ -6,7 +6,10 @@ import "cloister.dev/cloister/internal/spec"
 // plane's network could reach it.
 const (
 	EtcdClientURL = "unix://" + EtcdSocketDir + "/client.sock"
-	etcdPeerURL   = "unix://" + EtcdSocketDir + "/peer.sock"
+	// etcd reads the host of a peer's URL only: this is a file in its working folder.
+	// With a path instead it would listen on an abstract socket, which everybody in
+	// the same network namespace reaches.
+	etcdPeerURL = "unix://peer.sock"
 )
 
 // Etcd is the command line of a cluster's own etcd.

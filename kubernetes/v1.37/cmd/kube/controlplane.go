@@ -31,8 +31,8 @@ type controlPlaneConfig struct {
 
 // How long a stop waits for the controller manager and the scheduler, and then for the API server.
 const (
-	clientsStop = 3 * time.Second
-	serverStop  = 6 * time.Second
+	clientsStop = 2 * time.Second
+	serverStop  = 5 * time.Second
 )
 
 // settleAfter is when the garbage collector is set to settledGC percent.
