@@ -49,12 +49,14 @@ func startEngine(ctx context.Context, c config.Config, log *slog.Logger) (*engin
 // own are the workloads from configuration.
 func own(c config.Config) map[string]spec.Workload {
 	const socket = "unix:///run/etcd/"
+	// A file in etcd's working folder: of a path it would make an abstract socket, open to the whole machine.
+	const peer = "unix://peer.sock"
 	dnsDir := filepath.Dir(zonesFile(c))
 	return map[string]spec.Workload{
 		storeWorkload: {
 			Name: storeWorkload, Kind: spec.KindSystem, Image: "etcd", Owner: "configuration",
 			Args: []string{"etcd", "--name=cloister", "--data-dir=/var/lib/etcd", "--listen-client-urls=" + socket + "client.sock", "--advertise-client-urls=" + socket + "client.sock",
-				"--listen-peer-urls=" + socket + "peer.sock", "--initial-advertise-peer-urls=" + socket + "peer.sock", "--initial-cluster=cloister=" + socket + "peer.sock",
+				"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=cloister=" + peer,
 				"--max-txn-ops=4096", "--auto-compaction-mode=periodic", "--auto-compaction-retention=1h", "--heartbeat-interval=100", "--election-timeout=500", "--log-level=warn"},
 			Mounts: []spec.Mount{{Volume: "cloister-store", Target: "/var/lib/etcd"}, {Volume: storeVolume, Target: "/run/etcd"}},
 		},

@@ -107,8 +107,8 @@ func etcd(name string) spec.Workload {
 	return spec.Workload{
 		Name: name, Kind: spec.KindSystem, Owner: "test", Image: "etcd", Hostname: name,
 		Args: []string{"etcd", "--name=x", "--data-dir=/run/etcd/data", "--listen-client-urls=" + socket, "--advertise-client-urls=" + socket,
-			"--listen-peer-urls=unix:///run/etcd/peer.sock", "--initial-advertise-peer-urls=unix:///run/etcd/peer.sock",
-			"--initial-cluster=x=unix:///run/etcd/peer.sock", "--log-level=info"},
+			"--listen-peer-urls=unix://peer.sock", "--initial-advertise-peer-urls=unix://peer.sock",
+			"--initial-cluster=x=unix://peer.sock", "--log-level=info"},
 		Files:  map[string]spec.File{"/etc/hosts": {Text: "127.0.0.1 localhost\n"}, "/etc/key": {Secret: "x", Field: "y"}},
 		Mounts: []spec.Mount{{Volume: name, Target: "/run/etcd"}},
 		Limits: spec.Limits{MilliCPU: 1000, MemoryBytes: 512 << 20},
@@ -206,8 +206,12 @@ func TestLife(t *testing.T) {
 
 	// Stopped: no process, but the volume stays.
 	w.Stopped = true
+	began := time.Now()
 	if st := h.apply(t, w); st.Phase != spec.PhaseStopped || h.answers(name) {
 		t.Errorf("stopped: %+v", st)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("etcd had to be killed: it took %s to stop", took)
 	}
 	w.Stopped = false
 	if st := h.apply(t, w); st.Phase != spec.PhaseRunning {

@@ -14,7 +14,7 @@ import (
 )
 
 // profileVersion goes up when a profile changes: containers are then made anew.
-const profileVersion = 2
+const profileVersion = 3
 
 // nodeCapabilities are what kubelet, containerd, runc and kube-proxy need, and
 // what pods may be given. Missing are those that reach the machine itself:
@@ -57,9 +57,10 @@ func profile(img containerd.Image, want spec.Workload, netns string, mounts []sp
 	case spec.KindNode, spec.KindMachine:
 		opts = append(opts, node()...)
 	case spec.KindResolver:
-		opts = append(opts, oci.WithCapabilities([]string{"CAP_SYS_ADMIN", "CAP_NET_BIND_SERVICE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), withTmp)
+		opts = append(opts, oci.WithCapabilities([]string{"CAP_SYS_ADMIN", "CAP_NET_BIND_SERVICE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), oci.WithProcessCwd("/tmp"), withTmp)
 	default:
-		opts = append(opts, oci.WithCapabilities([]string{"CAP_NET_BIND_SERVICE", "CAP_DAC_OVERRIDE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), withTmp)
+		// The working folder can be written: etcd's shutdown hangs in one that cannot, and its socket for peers may lie there.
+		opts = append(opts, oci.WithCapabilities([]string{"CAP_NET_BIND_SERVICE", "CAP_DAC_OVERRIDE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), oci.WithProcessCwd("/tmp"), withTmp)
 	}
 	return append(opts, withSeccomp(want.Kind), withFileLimit)
 }
