@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,8 @@ import (
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/nsrun"
 )
+
+func init() { runtime.LockOSThread() } // the first thread is the process to /proc/self: nobody takes it into another namespace
 
 func main() {
 	nsrun.EnterIfAsked()

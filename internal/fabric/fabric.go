@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"cloister.dev/cloister/internal/netplan"
 )
 
@@ -28,7 +30,8 @@ type Options struct {
 // Fabric is the network of this machine.
 type Fabric struct {
 	pins    pins
-	host    string
+	host    string            // path of the host's namespace
+	own     *os.File          // keeps that path open, if it is this process's own
 	mu      sync.Mutex        // one plan at a time
 	number  map[string]int64  // newest plan by scope
 	filters map[string]string // what was loaded last, by namespace
@@ -40,6 +43,16 @@ var ErrOld = errors.New("fabric: a newer plan is applied")
 // New prepares the folder of namespaces.
 func New(o Options) (*Fabric, error) {
 	f := &Fabric{pins: pins{filepath.Join(o.RunDir, "netns")}, host: o.HostNS, number: map[string]int64{}, filters: map[string]string{}}
+	if f.host == "" {
+		// A thread that was given up in another namespace may be the process's first one, and
+		// then /proc/self is there: what the host's namespace is has to be remembered now.
+		own, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+		if err != nil {
+			return nil, err
+		}
+		f.host = fmt.Sprintf("/proc/self/fd/%d", own.Fd())
+		f.own = own
+	}
 	return f, f.pins.setUp()
 }
 

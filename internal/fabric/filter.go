@@ -82,6 +82,7 @@ func (f *Fabric) hostDown(ctx context.Context) error {
 	}
 	defer h.Close()
 	defer func() { _ = ns.Close() }()
+	err = errors.Join(err, applyRoutes(h, netplan.Namespace{}))
 	link, linkErr := h.LinkByName(netplan.HostLink)
 	var missing netlink.LinkNotFoundError
 	switch {

@@ -16,11 +16,7 @@ import (
 
 // handle opens netlink in a namespace.
 func (f *Fabric) handle(name string) (*netlink.Handle, netns.NsHandle, error) {
-	path := f.Path(name)
-	if path == "" {
-		path = "/proc/self/ns/net"
-	}
-	ns, err := netns.GetFromPath(path)
+	ns, err := netns.GetFromPath(f.Path(name))
 	if err != nil {
 		return nil, 0, fmt.Errorf("namespace %q: %w", name, err)
 	}

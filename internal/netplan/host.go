@@ -21,7 +21,8 @@ func ForHost(h Host) []Namespace {
 	edge.Links = append(edge.Links, toHost)
 	edge.Routes = append(edge.Routes, Route{To: everywhere, Via: own, Device: "host"}, Route{To: host(own), Device: "host"}, Route{To: h.Pool.Masked()})
 	provider := Namespace{Name: ProviderNS, Forward: true}
-	out := []Namespace{{Name: HostNS, Forward: true, Links: []Link{hostLink}, Routes: []Route{{To: h.Pool.Masked(), Via: h.Edge, Device: HostLink, Source: own}}, Filter: hostFilter(h)}}
+	// The second route of the host holds if its link is ever gone: the pool's addresses never leave by the uplink.
+	out := []Namespace{{Name: HostNS, Forward: true, Links: []Link{hostLink}, Routes: []Route{{To: h.Pool.Masked(), Via: h.Edge, Device: HostLink, Source: own}, {To: h.Pool.Masked()}}, Filter: hostFilter(h)}}
 	ends := map[string][]Endpoint{}
 	for _, n := range h.Networks {
 		up := Link{Name: uplink, MAC: mac(n.ID, "up"), MTU: n.MTU, PeerName: edgeLink(n.ID), PeerMAC: mac(n.ID, "edge"), PeerNS: EdgeNS}
