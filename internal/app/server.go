@@ -36,7 +36,7 @@ func newServer(c config.Config, s store.Store, ids *identity.Service, log *slog.
 		authorization.Types(ids.Directory),
 		managedidentity.Types(ids.Tenant.ID),
 		network.Types(net),
-		privatedns.Types(),
+		privatedns.Types(privatedns.Deps{Store: s}),
 		compute.Types(machines),
 		containerservice.Types(clusters),
 	)

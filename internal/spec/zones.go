@@ -46,3 +46,15 @@ type Record struct {
 	Address []netip.Addr `json:"address,omitempty"`
 	Target  string       `json:"target,omitempty"` // of a CNAME, fully qualified
 }
+
+// The SOA record of every private zone. Minimum is how long a "no" may be kept, in
+// seconds: short, so that a record that is made is seen soon.
+const (
+	SOAHost    = "azureprivatedns.net"
+	SOAMail    = "azureprivatedns-host.microsoft.com"
+	SOASerial  = 1
+	SOARefresh = 3600
+	SOARetry   = 300
+	SOAExpire  = 2419200
+	SOAMinimum = 1
+)
