@@ -15,7 +15,6 @@ import (
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
-	"github.com/containerd/errdefs"
 )
 
 // namespace is Cloister's in containerd.
@@ -38,6 +37,7 @@ type Engine struct {
 	client  *containerd.Client
 	mu      sync.Mutex
 	names   map[string]*workload
+	imports sync.Mutex // one at a time: several at once only compete for the disk
 	volumes sync.Mutex // held while volumes and the containers that name them are removed
 }
 
@@ -59,11 +59,16 @@ func New(o Options) (*Engine, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	own, err := install(o.DataDir, o.Logger, o.Runc)
-	if err != nil {
-		return nil, errors.Join(err, c.Close())
+	for _, program := range []*string{&o.Logger, &o.Runc} {
+		if *program == "" {
+			continue // an engine that only removes
+		}
+		own, err := install(o.DataDir, *program)
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		*program = own[0]
 	}
-	o.Logger, o.Runc = own[0], own[1]
 	return &Engine{Options: o, client: c, names: map[string]*workload{}}, nil
 }
 
@@ -122,41 +127,4 @@ func (e *Engine) Exits(ctx context.Context) <-chan string {
 		}
 	}()
 	return out
-}
-
-// image makes sure that the image is in containerd, unpacked.
-func (e *Engine) image(ctx context.Context, name string) (containerd.Image, error) {
-	archive, ref, err := e.Images(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("image %s: %w", name, err)
-	}
-	img, err := e.client.GetImage(ctx, ref)
-	if errdefs.IsNotFound(err) {
-		e.mu.Lock() // one import at a time: several at once only compete for the disk
-		defer e.mu.Unlock()
-		if img, err = e.client.GetImage(ctx, ref); errdefs.IsNotFound(err) {
-			img, err = e.load(ctx, archive, ref)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("image %s: %w", name, err)
-	}
-	if ok, err := img.IsUnpacked(ctx, snapshotter); err != nil || ok {
-		return img, err
-	}
-	return img, img.Unpack(ctx, snapshotter)
-}
-
-func (e *Engine) load(ctx context.Context, archive, ref string) (containerd.Image, error) {
-	f, err := os.Open(archive)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	start := time.Now()
-	if _, err := e.client.Import(ctx, f); err != nil {
-		return nil, fmt.Errorf("import %s: %w", archive, err)
-	}
-	e.Log.InfoContext(ctx, "imported an image", "ref", ref, "seconds", time.Since(start).Seconds())
-	return e.client.GetImage(ctx, ref)
 }
