@@ -18,6 +18,7 @@ import (
 	"cloister.dev/cloister/internal/provider/containerservice"
 	"cloister.dev/cloister/internal/provider/managedidentity"
 	"cloister.dev/cloister/internal/provider/network"
+	"cloister.dev/cloister/internal/provider/privatedns"
 	"cloister.dev/cloister/internal/provider/resources/resourcegroups"
 	"cloister.dev/cloister/internal/reconcile"
 	"cloister.dev/cloister/internal/spec"
@@ -41,7 +42,7 @@ type everything struct{}
 func (everything) Authorize(context.Context, arm.Principal, string, string) error { return nil }
 func (everything) Authenticate(*http.Request) (arm.Principal, error)              { return user, nil }
 
-// bench is the real server with the real types, plain ones for private zones, and a machine that does what specs say at once.
+// bench is the real server with the real types, and a machine that does what specs say at once.
 type bench struct {
 	t      *testing.T
 	store  store.Store
@@ -66,7 +67,7 @@ func newBench(t *testing.T, s store.Store) *bench {
 	cfg := config.Default()
 	net := network.Deps{Store: s, Config: cfg, Writer: server}
 	types = append(types, network.Types(net)...)
-	types = append(types, zones()...)
+	types = append(types, privatedns.Types(privatedns.Deps{Store: s})...)
 	types = append(types, resourcegroups.New())
 	if err := server.Add(types, slices.Concat(containerservice.Routes(deps), compute.Routes(compute.Deps{Store: s}), network.Routes(net))); err != nil {
 		t.Fatal(err)
@@ -91,15 +92,6 @@ func (b *bench) startWith(other *bench) (stop func()) {
 		other.machine(ctx)
 	}()
 	return func() { cancel(); <-done; <-machine }
-}
-
-// zones are plain types under the names of Microsoft.Network's private DNS.
-func zones() []*arm.Type {
-	var out []*arm.Type
-	for _, name := range []string{"Microsoft.Network/privateDnsZones", "Microsoft.Network/privateDnsZones/A", "Microsoft.Network/privateDnsZones/virtualNetworkLinks"} {
-		out = append(out, &arm.Type{Name: name, Global: true})
-	}
-	return out
 }
 
 func (b *bench) pool(ctx context.Context, subnet string) (*ipam.Pool, error) {
