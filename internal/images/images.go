@@ -4,6 +4,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,6 +72,9 @@ func Names() []string {
 	return out
 }
 
+// keyLength is that of Artifact.Key.
+const keyLength = 16
+
 type builder struct {
 	Options
 	recipes map[string]recipe
@@ -84,8 +89,8 @@ func (b *builder) artifact(ctx context.Context, name string) (Artifact, error) {
 	if !ok {
 		return Artifact{}, fmt.Errorf("no artefact is called %q; there are %s", name, strings.Join(Names(), ", "))
 	}
-	if _, err := os.Stat(filepath.Join(b.SourceDir, "go.mod")); err != nil {
-		return Artifact{}, fmt.Errorf("%s: %w", name, ErrNoSource)
+	if _, err := os.Stat(filepath.Join(b.SourceDir, "go.mod")); b.SourceDir == "" || err != nil {
+		return b.ready(name, r)
 	}
 	needs := map[string]Artifact{}
 	for _, n := range r.needs {
@@ -99,15 +104,51 @@ func (b *builder) artifact(ctx context.Context, name string) (Artifact, error) {
 	if err != nil {
 		return Artifact{}, fmt.Errorf("%s: %w", name, err)
 	}
-	a := Artifact{Name: name, Kind: r.kind, Key: key, Path: filepath.Join(b.CacheDir, "artefacts", name+"-"+key)}
-	if r.kind == Image {
-		a.Ref = "cloister.internal/" + name + ":" + key
-	}
+	a := b.named(name, r, key)
 	if err := b.make(ctx, r, a, needs); err != nil {
 		return Artifact{}, fmt.Errorf("build %s: %w", name, err)
 	}
 	b.done[name] = a
 	return a, nil
+}
+
+func (b *builder) named(name string, r recipe, key string) Artifact {
+	a := Artifact{Name: name, Kind: r.kind, Key: key, Path: filepath.Join(b.CacheDir, "artefacts", name+"-"+key)}
+	if r.kind == Image {
+		a.Ref = "cloister.internal/" + name + ":" + key
+	}
+	return a
+}
+
+// ready is the artefact that was built last: without a source tree nobody can say which one is wanted.
+func (b *builder) ready(name string, r recipe) (Artifact, error) {
+	found, err := b.builds(name)
+	if err != nil {
+		return Artifact{}, err
+	}
+	if len(found) == 0 {
+		return Artifact{}, fmt.Errorf("%s: %w", name, ErrNoSource)
+	}
+	a := b.named(name, r, found[0][len(found[0])-keyLength:])
+	b.done[name] = a
+	return a, nil
+}
+
+// builds lists the paths of an artefact's builds, the newest first.
+func (b *builder) builds(name string) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(b.CacheDir, "artefacts", name+"-"+strings.Repeat("[0-9a-f]", keyLength)))
+	if err != nil {
+		return nil, err
+	}
+	age := func(path string) int64 {
+		st, err := os.Stat(path)
+		if err != nil {
+			return 0
+		}
+		return st.ModTime().UnixNano()
+	}
+	slices.SortFunc(found, func(x, y string) int { return cmp.Compare(age(y), age(x)) })
+	return found, nil
 }
 
 // make builds into a folder beside and renames it: the path is there whole or not at all.
@@ -118,13 +159,16 @@ func (b *builder) make(ctx context.Context, r recipe, a Artifact, needs map[stri
 	if err := os.MkdirAll(filepath.Dir(a.Path), 0o755); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(filepath.Dir(a.Path), "."+a.Name+".lock"))
+	unlock, err := b.lock(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	if _, err := os.Stat(a.Path); !errors.Is(err, fs.ErrNotExist) {
 		return err // another builder made it meanwhile
+	}
+	if err := b.sweep(a); err != nil {
+		return err
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(a.Path), ".build-"+a.Name+"-")
 	if err != nil {
@@ -144,18 +188,10 @@ func (b *builder) make(ctx context.Context, r recipe, a Artifact, needs map[stri
 
 // prune removes older builds of the same artefact but the last one: a tree that is switched back and forth stays fast.
 func (b *builder) prune(a Artifact) error {
-	found, err := filepath.Glob(filepath.Join(filepath.Dir(a.Path), a.Name+"-????????????????"))
+	found, err := b.builds(a.Name)
 	if err != nil || len(found) <= 2 {
 		return err
 	}
-	age := func(path string) int64 {
-		st, err := os.Stat(path)
-		if err != nil {
-			return 0
-		}
-		return st.ModTime().UnixNano()
-	}
-	slices.SortFunc(found, func(x, y string) int { return int(min(1, max(-1, age(y)-age(x)))) })
 	for _, old := range found[2:] {
 		if old != a.Path {
 			if err := os.RemoveAll(old); err != nil {
@@ -166,13 +202,43 @@ func (b *builder) prune(a Artifact) error {
 	return nil
 }
 
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+// sweep removes what a builder of the artefact left that was killed. The lock is held: none is at work.
+func (b *builder) sweep(a Artifact) error {
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(a.Path), ".build-"+a.Name+"-[0-9]*"))
+	if err != nil {
+		return err
+	}
+	for _, old := range found {
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lock waits until nobody else builds the artefact.
+func (b *builder) lock(ctx context.Context, a Artifact) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(a.Path), "."+a.Name+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return nil, errors.Join(err, f.Close())
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for said := false; ; said = true {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, errors.Join(err, f.Close())
+		}
+		if !said {
+			b.Progress("waiting for another build of %s", a.Name)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-tick.C:
+		}
 	}
-	return func() { _ = f.Close() }, nil
 }

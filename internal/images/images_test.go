@@ -140,6 +140,58 @@ func TestOldBuildsGo(t *testing.T) {
 	}
 }
 
+func TestNoSource(t *testing.T) {
+	src, cache := source(t), t.TempDir()
+	var n atomic.Int32
+	all := map[string]recipe{"a": counting(&n)}
+	if _, err := newBuilder("", cache, all).artifact(t.Context(), "a"); !errors.Is(err, ErrNoSource) {
+		t.Errorf("error %v", err)
+	}
+	want, err := newBuilder(src, cache, all).artifact(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := newBuilder("", cache, all).artifact(t.Context(), "a"); err != nil || got != want {
+		t.Errorf("%+v, %v; want the one that was built: %+v", got, err, want)
+	}
+}
+
+func TestKilledBuilder(t *testing.T) {
+	src, cache := source(t), t.TempDir()
+	left := filepath.Join(cache, "artefacts", ".build-a-123", "out")
+	other := filepath.Join(cache, "artefacts", ".build-a-b-123", "out")
+	write(t, filepath.Join(left, "x"), "x")
+	write(t, filepath.Join(other, "x"), "x")
+	var n atomic.Int32
+	if _, err := newBuilder(src, cache, map[string]recipe{"a": counting(&n)}).artifact(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what a killed builder left is still there")
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error("what a builder of something else is at is gone")
+	}
+}
+
+func TestLockGivesUp(t *testing.T) {
+	src, cache := source(t), t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	var n atomic.Int32
+	slow := counting(&n)
+	slow.build = func(ctx context.Context, j *job) error {
+		b := newBuilder(src, cache, map[string]recipe{"a": counting(&n)})
+		b.Progress = func(string, ...any) { cancel() } // it waits
+		if _, err := b.artifact(ctx, "a"); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		return os.MkdirAll(j.out, 0o755)
+	}
+	if _, err := newBuilder(src, cache, map[string]recipe{"a": slow}).artifact(ctx, "a"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestUnknown(t *testing.T) {
 	if _, err := Build(t.Context(), Options{SourceDir: source(t), CacheDir: t.TempDir()}, "nonsense"); err == nil || !strings.Contains(err.Error(), "etcd") {
 		t.Errorf("error %v, want one that lists what there is", err)

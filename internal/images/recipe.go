@@ -15,6 +15,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // recipe is how one artefact is made.
@@ -46,7 +48,7 @@ func (r recipe) key(source string, needs map[string]Artifact) (string, error) {
 			return "", err
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil))[:16], nil
+	return hex.EncodeToString(h.Sum(nil))[:keyLength], nil
 }
 
 func hashTree(h hash.Hash, source, in string) error {
@@ -79,10 +81,14 @@ func hashTree(h hash.Hash, source, in string) error {
 	})
 }
 
-// run runs a program and returns the end of what it printed with its error.
+// run runs a program and returns the end of what it printed with its error. When
+// ctx ends, the program and its children are asked to end: mmdebstrap has to clean up.
 func run(ctx context.Context, dir string, env []string, args ...string) error {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		text := strings.TrimSpace(string(out))
