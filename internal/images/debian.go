@@ -35,7 +35,7 @@ func bootstrap(ctx context.Context, out string, packages []string) error {
 		return err
 	}
 	return run(ctx, "/", []string{"TMPDIR=" + filepath.Dir(out)}, "mmdebstrap", "--quiet", "--variant=minbase",
-		"--include="+strings.Join(packages, ","),
+		"--include="+strings.Join(packages, ","), "--dpkgopt=force-unsafe-io",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
 		"--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/info/*",
 		"--customize-hook=rm -rf \"$1\"/var/cache/apt/archives/*.deb \"$1\"/etc/resolv.conf \"$1\"/etc/hostname; touch \"$1\"/etc/resolv.conf \"$1\"/etc/hosts",
