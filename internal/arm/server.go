@@ -121,5 +121,10 @@ func (s *Server) authorize(ctx context.Context, p Principal, action, scope strin
 	if p.System {
 		return nil
 	}
+	// Roles know groups by another name than their type's:
+	// https://learn.microsoft.com/azure/role-based-access-control/permissions/management-and-governance#microsoftresources
+	if operation, ok := strings.CutPrefix(action, groupType+"/"); ok {
+		action = "Microsoft.Resources/subscriptions/resourceGroups/" + operation
+	}
 	return s.Authorizer.Authorize(ctx, p, action, scope)
 }

@@ -21,7 +21,7 @@ import (
 const prefix = "/feature/"
 
 // settling is how long a feature is Registering, or Unregistering: clients wait for the change.
-const settling = 3 * time.Second
+const settling = 2 * time.Second
 
 // feature is what a subscription decided about a feature.
 type feature struct {
