@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"cloister.dev/cloister/internal/arm"
@@ -54,7 +55,9 @@ func Collect(ctx context.Context, r store.Reader) (zones map[string]spec.Private
 			}
 		case res.Type == kit.ZoneLinkType:
 			network := "/" + strings.Trim(strings.ToLower(networkOf(res)), "/")
-			links[network] = append(links[network], parent)
+			if !slices.Contains(links[network], parent) {
+				links[network] = append(links[network], parent)
+			}
 		}
 	}
 	return zones, links, nil

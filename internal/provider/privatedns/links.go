@@ -74,6 +74,9 @@ func newLink(ctx context.Context, w *arm.Write, network string) error {
 	key := indexKey(network, w.ID)
 	_, err = w.Read.Store.Get(ctx, key, &other)
 	switch {
+	case err == nil && w.Principal.System:
+		links.Save() // a cluster has a link of its own, whether somebody linked the network before or not
+		return nil
 	case err == nil:
 		w.Fail("BadRequest", "properties.virtualNetwork.id", "A virtual network cannot be linked to multiple zones with overlapping namespaces. Virtual network '%s' is linked to a zone named '%s' already, by '%s'. Delete that link first.",
 			r.ID, w.ID.Parent().Name(), other.Link)

@@ -31,6 +31,8 @@ const (
 	maxRegistering   = 100
 	maxRecordsInASet = 20
 	maxNameLength    = 253
+	maxLabels        = 34
+	maxZoneLabels    = 34
 )
 
 var apiVersions = []string{"2024-06-01", "2020-06-01", "2020-01-01", "2018-09-01"}
@@ -39,7 +41,7 @@ var apiVersions = []string{"2024-06-01", "2020-06-01", "2020-01-01", "2018-09-01
 const label = `[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?`
 
 var (
-	zoneNames   = regexp.MustCompile(`^(` + label + `\.){1,33}` + label + `$`)
+	zoneNames   = regexp.MustCompile(`^(` + label + `\.)+` + label + `$`) // zones.admit counts the labels: {1,33} of labels is more than regexp repeats
 	recordNames = regexp.MustCompile(`^(@|(\*|` + label + `)(\.` + label + `)*)$`)
 	linkNames   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$`)
 	hostNames   = regexp.MustCompile(`^(` + label + `\.)*` + label + `\.?$`)
