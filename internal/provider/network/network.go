@@ -27,4 +27,4 @@ func Types(d Deps) []*arm.Type {
 }
 
 // Routes lists the provider's operations that belong to no stored resource.
-func Routes(d Deps) []arm.Route { return loadbalancers.Routes(d) }
+func Routes(d Deps) []arm.Route { return append(loadbalancers.Routes(d), virtualnetworks.Routes()...) }

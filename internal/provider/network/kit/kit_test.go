@@ -48,3 +48,16 @@ func TestCheckKinds(t *testing.T) {
 		}
 	}
 }
+
+func TestUserID(t *testing.T) {
+	const scaleSet = "/subscriptions/s/resourcegroups/g/providers/microsoft.compute/virtualmachinescalesets/aks-np-vmss"
+	for owner, want := range map[string]string{
+		scaleSet + "/0/nic": scaleSet + "/virtualMachines/0/networkInterfaces/aks-np-vmss/ipConfigurations/ipconfig1",
+		"session/1a2b":      "`cloister run` (session 1a2b)",
+		"/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/n/ipConfigurations/a": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/n/ipConfigurations/a",
+	} {
+		if got := userID(owner); got != want {
+			t.Errorf("%s: %s", owner, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package kit
 import (
 	"context"
 	"net/netip"
+	"regexp"
 	"strings"
 
 	"cloister.dev/cloister/internal/arm"
@@ -58,24 +59,38 @@ func (l *Links) Took(p *ipam.Pool) {
 	}
 }
 
-// SubnetUsers lists who has addresses of a subnet, sorted, as stored.
+// SubnetUsers lists who has addresses of a subnet, sorted: ids, or names of what is no resource.
 func SubnetUsers(p *ipam.Pool) []string {
 	seen := map[string]bool{}
 	for _, owner := range p.Used {
-		seen[owner] = true
+		seen[userID(owner)] = true
 	}
 	return sortedKeys(seen)
 }
 
-// UserIDs makes ids of a subnet's users where they are resources.
+// UserIDs keeps of a subnet's users those that are ids.
 func UserIDs(users []string) []string {
 	var out []string
 	for _, u := range users {
-		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(u, "/")), "subscriptions/") {
-			out = append(out, "/"+strings.TrimPrefix(u, "/"))
+		if strings.HasPrefix(strings.ToLower(u), "/subscriptions/") {
+			out = append(out, u)
 		}
 	}
 	return out
+}
+
+// instance matches the name of the interface of a scale set's instance: <scale set>/<number>/nic.
+var instance = regexp.MustCompile(`^(/.+/virtualmachinescalesets/([^/]+))/(\d+)/nic$`)
+
+// userID is an address's owner as people know it.
+func userID(owner string) string {
+	if m := instance.FindStringSubmatch(owner); m != nil {
+		return m[1] + "/virtualMachines/" + m[3] + "/networkInterfaces/" + m[2] + "/ipConfigurations/ipconfig1"
+	}
+	if session, ok := strings.CutPrefix(owner, "session/"); ok {
+		return "`cloister run` (session " + session + ")"
+	}
+	return owner
 }
 
 // ReleaseBelow frees every address of the IP configurations of a network interface.

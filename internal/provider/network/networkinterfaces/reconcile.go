@@ -140,6 +140,9 @@ func view(_ context.Context, r *arm.Resource, doc map[string]any) error {
 	if id := private.Str(EndpointKey); id != "" {
 		props["privateEndpoint"] = map[string]any{"id": id}
 	}
+	props.Default("auxiliaryMode", "None")
+	props.Default("auxiliarySku", "None")
+	props.Default("disableTcpStateTracking", false)
 	dns := props.Sub("dnsSettings")
 	dns.Default("dnsServers", []any{})
 	dns.Default("appliedDnsServers", []any{})

@@ -3,10 +3,7 @@ package subnets
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/netip"
-	"sort"
 	"strings"
 
 	"cloister.dev/cloister/internal/arm"
@@ -23,7 +20,7 @@ func (t typ) view(ctx context.Context, r *arm.Resource, doc map[string]any) erro
 // Show adds to a subnet's properties who has addresses of it.
 func Show(ctx context.Context, read *arm.Resources, r *arm.Resource, props kit.Doc) error {
 	key := r.ParsedID().Key()
-	users, err := userIDs(ctx, read.Store, key)
+	users, err := userIDs(ctx, read.Store, r)
 	if err != nil {
 		return err
 	}
@@ -40,22 +37,12 @@ func Show(ctx context.Context, read *arm.Resources, r *arm.Resource, props kit.D
 	return nil
 }
 
-func userIDs(ctx context.Context, r store.Reader, subnet string) ([]string, error) {
-	used := map[netip.Addr]string{}
-	_, err := r.Get(ctx, "/ipam"+subnet, &used)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+func userIDs(ctx context.Context, r store.Reader, subnet *arm.Resource) ([]string, error) {
+	pool, err := kit.NewLinks(&arm.Resources{Store: r}, nil).Subnet(ctx, subnet)
+	if err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
-	var out []string
-	for _, owner := range used {
-		if !seen[owner] {
-			seen[owner] = true
-			out = append(out, owner)
-		}
-	}
-	sort.Strings(out)
-	return kit.UserIDs(out), nil
+	return kit.UserIDs(kit.SubnetUsers(pool)), nil
 }
 
 // endpoints lists the ids of the private endpoints in a subnet.

@@ -121,5 +121,7 @@ func (t typ) view(ctx context.Context, r *arm.Resource, doc map[string]any) erro
 		list = append(list, sub)
 	}
 	props["subnets"], props["virtualNetworkPeerings"] = list, []any{}
+	props.Default("privateEndpointVNetPolicies", "Disabled")
+	props.Sub("dhcpOptions").Default("dnsServers", []any{})
 	return nil
 }
