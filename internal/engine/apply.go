@@ -269,11 +269,11 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	case !errdefs.IsNotFound(err):
 		return err
 	}
-	logs, err := filepath.Glob(e.logFile(name) + "*")
+	rotated, err := filepath.Glob(strings.TrimSuffix(e.logFile(name), ".log") + rotatedLog)
 	if err != nil {
 		return err
 	}
-	for _, path := range append(logs, e.filesDir(name)) {
+	for _, path := range append(rotated, e.logFile(name), e.filesDir(name)) {
 		if err := os.RemoveAll(path); err != nil {
 			return err
 		}
@@ -283,6 +283,10 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	e.mu.Unlock()
 	return removeCgroups(cgroupPath(name))
 }
+
+// rotatedLog is what follows a container's name in the names of its older logs:
+// the time, so that another name that begins alike is not meant.
+const rotatedLog = "-[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T*.log"
 
 func (e *Engine) logFile(name string) string {
 	return filepath.Join(e.DataDir, "log", "containers", name+".log")

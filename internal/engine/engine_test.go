@@ -226,11 +226,21 @@ func TestLife(t *testing.T) {
 	}
 	until(t, "etcd's socket", func() bool { return h.answers(name) })
 
+	logs := filepath.Join(h.options.DataDir, "log", "containers")
+	foreign := filepath.Join(logs, name+"-2.log")
+	for _, file := range []string{filepath.Join(logs, name+"-2026-01-02T03-04-05.678.log"), foreign} {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := h.Remove(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Remove(t.Context(), name); err != nil {
 		t.Errorf("removed again: %v", err)
+	}
+	if err := os.Remove(foreign); err != nil {
+		t.Errorf("another container's log: %v", err)
 	}
 	h.nothingLeft(t, name)
 }

@@ -7,6 +7,7 @@ import (
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/pkg/cap"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // profileVersion goes up when a profile changes: containers are then made anew.
-const profileVersion = 3
+const profileVersion = 5
 
 // nodeCapabilities are what kubelet, containerd, runc and kube-proxy need, and
 // what pods may be given. Missing are those that reach the machine itself:
@@ -25,6 +26,7 @@ var nodeCapabilities = []string{
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
 	"CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
 	"CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_SYS_NICE", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_SETFCAP",
+	"CAP_SYS_RESOURCE", // for the scores by which the kernel chooses whom to kill; the kubelet's are configured by whether it is there
 }
 
 // profile is the container's specification, by kind.
@@ -60,7 +62,7 @@ func profile(img containerd.Image, want spec.Workload, netns string, mounts []sp
 		opts = append(opts, oci.WithCapabilities([]string{"CAP_SYS_ADMIN", "CAP_NET_BIND_SERVICE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), oci.WithProcessCwd("/tmp"), withTmp)
 	default:
 		// The working folder can be written: etcd's shutdown hangs in one that cannot, and its socket for peers may lie there.
-		opts = append(opts, oci.WithCapabilities([]string{"CAP_NET_BIND_SERVICE", "CAP_DAC_OVERRIDE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), oci.WithProcessCwd("/tmp"), withTmp)
+		opts = append(opts, oci.WithCapabilities([]string{"CAP_NET_BIND_SERVICE"}), oci.WithNoNewPrivileges, oci.WithRootFSReadonly(), oci.WithProcessCwd("/tmp"), withTmp)
 	}
 	return append(opts, withSeccomp(want.Kind), withFileLimit)
 }
@@ -69,7 +71,7 @@ func profile(img containerd.Image, want spec.Workload, netns string, mounts []sp
 // not a privileged one: devices stay the default few, the machine's settings are read-only.
 func node() []oci.SpecOpts {
 	return []oci.SpecOpts{
-		oci.WithCapabilities(nodeCapabilities),
+		withNodeCapabilities,
 		oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.CgroupNamespace}),
 		oci.WithNewPrivileges, // setuid programs of pods
 		oci.WithMaskedPaths([]string{"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/tracing"}),
@@ -90,6 +92,16 @@ func node() []oci.SpecOpts {
 	}
 }
 
+// withNodeCapabilities gives those that this machine has itself: of others none can be given.
+func withNodeCapabilities(ctx context.Context, client oci.Client, c *containers.Container, s *specs.Spec) error {
+	own, err := cap.Current()
+	if err != nil {
+		return err
+	}
+	given := slices.DeleteFunc(slices.Clone(nodeCapabilities), func(name string) bool { return !slices.Contains(own, name) })
+	return oci.WithCapabilities(given)(ctx, client, c, s)
+}
+
 func depth(path string) int {
 	n := 0
 	for _, r := range path {
@@ -101,7 +113,8 @@ func depth(path string) int {
 }
 
 func withTmp(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
-	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec", "mode=1777", "size=64m"}})
+	// First, so that folders of the machine below /tmp can be mounted in it.
+	s.Mounts = append([]specs.Mount{specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec", "mode=1777", "size=64m"}}}, s.Mounts...)
 	return nil
 }
 
