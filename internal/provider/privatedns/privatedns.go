@@ -4,7 +4,9 @@
 package privatedns
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cloister.dev/cloister/internal/arm"
@@ -32,7 +34,6 @@ const (
 	maxRecordsInASet = 20
 	maxNameLength    = 253
 	maxLabels        = 34
-	maxZoneLabels    = 34
 )
 
 var apiVersions = []string{"2024-06-01", "2020-06-01", "2020-01-01", "2018-09-01"}
@@ -56,6 +57,7 @@ func Types(d Deps) []*arm.Type {
 			Name: kit.ZoneType, APIVersions: apiVersions, Tracked: true, Global: true,
 			Names: zoneNames, NameRule: "2 to 34 labels of 1 to 63 letters, digits, '-' and '_' with dots between them, without a dot at the end",
 			Admit: z.admit, Release: z.release, View: z.view,
+			DeleteAfter: []string{kit.ClusterType, kit.EndpointType}, // they take their records away themselves
 		},
 		{Name: addressType, APIVersions: apiVersions, Names: recordNames, NameRule: recordRule, Admit: admitRecords, View: viewRecords},
 		{Name: aliasType, APIVersions: apiVersions, Names: recordNames, NameRule: recordRule, Admit: admitRecords, View: viewRecords},
@@ -71,13 +73,14 @@ func Types(d Deps) []*arm.Type {
 func isRecords(r *arm.Resource) bool { return r.Type == addressType || r.Type == aliasType }
 
 // rename gives members that are written in another case the name given: Azure does not look at case,
-// and the clients of public zones write ARecords.
+// and the clients of public zones write ARecords. What is stored has the name given: where a PATCH has
+// put another spelling beside it, the other one is what the client sent.
 func rename(props kit.Doc, names ...string) {
 	for _, want := range names {
-		for have, v := range props {
-			if _, there := props[want]; !there && strings.EqualFold(have, want) {
+		for _, have := range slices.Sorted(maps.Keys(props)) {
+			if have != want && strings.EqualFold(have, want) {
+				props[want] = props[have]
 				delete(props, have)
-				props[want] = v
 			}
 		}
 	}

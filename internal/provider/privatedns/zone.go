@@ -26,9 +26,6 @@ func (z zones) admit(_ context.Context, w *arm.Write) error {
 	if name := w.ID.Name(); len(name) > maxNameLength || strings.Count(name, ".") >= maxLabels {
 		w.Fail("InvalidResourceName", "name", "The name '%.80s…' of the zone has %d labels and %d characters. At most %d and %d are possible.", name, strings.Count(name, ".")+1, len(name), maxLabels, maxNameLength)
 	}
-	if n := strings.Count(w.ID.Name(), ".") + 1; n > maxZoneLabels {
-		w.Fail("InvalidResourceName", "name", "The name of the zone has %d labels. At most %d are possible.", n, maxZoneLabels)
-	}
 	return nil
 }
 
