@@ -114,7 +114,7 @@ func depth(path string) int {
 
 func withTmp(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 	// First, so that folders of the machine below /tmp can be mounted in it.
-	s.Mounts = append([]specs.Mount{specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec", "mode=1777", "size=64m"}}}, s.Mounts...)
+	s.Mounts = append([]specs.Mount{{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec", "mode=1777", "size=64m"}}}, s.Mounts...)
 	return nil
 }
 

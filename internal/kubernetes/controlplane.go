@@ -40,6 +40,7 @@ func Workloads(c spec.Cluster, secrets *pki.Cluster) ([]spec.Workload, error) {
 		args.ManagerKubeconfig:  {Text: args.LocalKubeconfig("controller-manager")},
 		args.SchedulerConfig:    {Text: args.LocalKubeconfig("scheduler")},
 		args.ResolvConf:         {Text: args.ResolvConfText},
+		"/etc/hosts":            {Text: "127.0.0.1\tlocalhost\n"}, // the API server calls itself by this name
 	}
 	for _, name := range controlPlaneSecrets {
 		files[args.PKIDir+"/"+name] = file(pkiSecretKey(c.Name), name)

@@ -41,9 +41,6 @@ func (m *Manager) drained(ctx context.Context, s *session, n spec.Node) bool {
 
 // evict cordons the node and asks every pod on it to go; left is how many have not gone.
 func evict(ctx context.Context, s *session, node string) (left int, err error) {
-	if s.cached(node) == nil {
-		return 0, nil
-	}
 	_, err = s.core.Nodes().Patch(ctx, node, types.MergePatchType, []byte(`{"spec":{"unschedulable":true}}`), metav1.PatchOptions{FieldManager: fieldManager})
 	if gone(err) {
 		return 0, nil

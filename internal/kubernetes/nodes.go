@@ -134,14 +134,23 @@ func (m *Manager) forgetNode(ctx context.Context, cluster, name string) (reconci
 	if err := commit(ctx, m.Store, tx); err != nil {
 		return reconcile.Result{}, err
 	}
-	s := m.session(cluster)
-	if s == nil || s.cached(name) == nil {
-		return reconcile.Result{}, nil
+	if s := m.session(cluster); s != nil {
+		return reconcile.Result{}, m.sweepNode(ctx, s, name)
 	}
-	if st, err := m.workloadStatus(ctx, nodeWorkload(cluster, name)); err != nil || st != nil {
-		return reconcile.Result{}, err // its end wakes this node again
+	return reconcile.Result{}, nil
+}
+
+// sweepNode deletes the object of a node that has neither spec nor container.
+// Nodes that others made are theirs.
+func (m *Manager) sweepNode(ctx context.Context, s *session, name string) error {
+	node := s.cached(name)
+	if node == nil || ownedLabels(node) == 0 {
+		return nil
 	}
-	return reconcile.Result{}, deleteNode(ctx, s, name)
+	if st, err := m.workloadStatus(ctx, nodeWorkload(s.cluster.Name, name)); err != nil || st != nil {
+		return err // its end wakes this node again
+	}
+	return deleteNode(ctx, s, name)
 }
 
 // deleteNode deletes the node's object, where there is an API server.

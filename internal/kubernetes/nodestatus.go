@@ -46,8 +46,12 @@ func (m *Manager) nodeChanged(s *session, name string) {
 	ctx, cancel := context.WithTimeout(m.ctx, time.Minute)
 	defer cancel()
 	n, _, err := get[spec.Node](ctx, m.Store, spec.NodeKey(s.cluster.Name, name))
-	if err == nil && n != nil {
+	switch {
+	case err != nil:
+	case n != nil:
 		err = errors.Join(m.label(ctx, s, *n), m.reportNode(ctx, *n))
+	default:
+		err = m.sweepNode(ctx, s, name)
 	}
 	if err != nil && ctx.Err() == nil {
 		// The node's own reports come often, and the resync comes in any case.
@@ -98,6 +102,11 @@ func holds(node *corev1.Node, want map[string]string) bool {
 			return false
 		}
 	}
+	return len(want) == ownedLabels(node)
+}
+
+// ownedLabels counts the labels that Cloister owns on the node; 0: it is none of Cloister's.
+func ownedLabels(node *corev1.Node) int {
 	for _, f := range node.ManagedFields {
 		if f.Manager != fieldManager || f.Operation != metav1.ManagedFieldsOperationApply || f.FieldsV1 == nil {
 			continue
@@ -108,12 +117,12 @@ func holds(node *corev1.Node, want map[string]string) bool {
 			} `json:"f:metadata"`
 		}
 		if json.Unmarshal(f.FieldsV1.Raw, &owned) != nil {
-			return false
+			return 0
 		}
 		delete(owned.Metadata.Labels, ".")
-		return len(owned.Metadata.Labels) == len(want)
+		return len(owned.Metadata.Labels)
 	}
-	return false
+	return 0
 }
 
 // reportNode writes the node's status, if it says something new. Several may
@@ -145,15 +154,22 @@ func (m *Manager) reportNodeOnce(ctx context.Context, n spec.Node) error {
 		return err
 	}
 	s := m.session(n.Cluster)
-	if old != nil && old.Removed || s == nil && old != nil && old.Registered {
+	known := s != nil && s.nodes.HasSynced()
+	var st spec.NodeStatus
+	switch {
+	case old != nil && old.Removed:
+		return nil
+	case n.Stopped && old != nil:
+		st = spec.NodeStatus{Registered: old.Registered, Version: old.Version, Message: "stopped"}
+	case known:
+		st = nodeStatus(s.cached(n.Name), workload)
+	case old != nil && old.Registered:
 		return nil // nothing is known that is newer
-	}
-	var node *corev1.Node
-	if s != nil {
-		node = s.cached(n.Name)
+	default:
+		st = nodeStatus(nil, workload)
 	}
 	tx := new(store.Tx)
-	if err := put(ctx, m.Store, tx, spec.StatusKey(key), nodeStatus(node, workload)); err != nil || len(tx.Changes) == 0 {
+	if err := put(ctx, m.Store, tx, spec.StatusKey(key), st); err != nil || len(tx.Changes) == 0 {
 		return err
 	}
 	return commit(ctx, m.Store, tx.Expect(key, rev))
@@ -171,13 +187,20 @@ func nodeStatus(node *corev1.Node, workload *spec.WorkloadStatus) spec.NodeStatu
 		return spec.NodeStatus{Message: "runs and has not registered yet"}
 	}
 	st := spec.NodeStatus{Registered: true, Version: node.Status.NodeInfo.KubeletVersion, Message: "has not reported its condition yet"}
+	if workload != nil && workload.Phase != spec.PhaseRunning {
+		st.Message = join("its container is "+string(workload.Phase), workload.Message)
+		return st
+	}
 	for _, c := range node.Status.Conditions {
 		if c.Type != corev1.NodeReady {
 			continue
 		}
-		if st.Ready = c.Status == corev1.ConditionTrue; st.Ready {
-			st.Message = ""
-		} else {
+		switch {
+		case workload != nil && c.LastHeartbeatTime.Time.Before(workload.StartedAt):
+			st.Message = "has not reported since its container started"
+		case c.Status == corev1.ConditionTrue:
+			st.Ready, st.Message = true, ""
+		default:
 			st.Message = join(c.Reason, c.Message)
 		}
 	}

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,7 +14,9 @@ func TestNodeStatus(t *testing.T) {
 	node := func(conditions ...corev1.NodeCondition) *corev1.Node {
 		return &corev1.Node{Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{KubeletVersion: "v1.37.1"}, Conditions: conditions}}
 	}
-	running := &spec.WorkloadStatus{Phase: spec.PhaseRunning}
+	started := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	running := &spec.WorkloadStatus{Phase: spec.PhaseRunning, StartedAt: started}
+	heard, before := metav1.NewTime(started), metav1.NewTime(started.Add(-time.Second))
 	for name, c := range map[string]struct {
 		node     *corev1.Node
 		workload *spec.WorkloadStatus
@@ -24,15 +27,23 @@ func TestNodeStatus(t *testing.T) {
 		"not registered": {nil, running, spec.NodeStatus{Message: "runs and has not registered yet"}},
 		"no condition":   {node(), running, spec.NodeStatus{Registered: true, Version: "v1.37.1", Message: "has not reported its condition yet"}},
 		"not ready": {
-			node(corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: "KubeletNotReady", Message: "no network"}),
+			node(corev1.NodeCondition{Type: corev1.NodeReady, LastHeartbeatTime: heard, Status: corev1.ConditionFalse, Reason: "KubeletNotReady", Message: "no network"}),
 			running, spec.NodeStatus{Registered: true, Version: "v1.37.1", Message: "KubeletNotReady: no network"},
 		},
 		"unknown": {
-			node(corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}),
+			node(corev1.NodeCondition{Type: corev1.NodeReady, LastHeartbeatTime: heard, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}),
 			running, spec.NodeStatus{Registered: true, Version: "v1.37.1", Message: "NodeStatusUnknown"},
 		},
+		"container ended": {
+			node(corev1.NodeCondition{Type: corev1.NodeReady, LastHeartbeatTime: heard, Status: corev1.ConditionTrue}),
+			&spec.WorkloadStatus{Phase: spec.PhaseExited}, spec.NodeStatus{Registered: true, Version: "v1.37.1", Message: "its container is Exited"},
+		},
+		"was ready": {
+			node(corev1.NodeCondition{Type: corev1.NodeReady, LastHeartbeatTime: before, Status: corev1.ConditionTrue}),
+			running, spec.NodeStatus{Registered: true, Version: "v1.37.1", Message: "has not reported since its container started"},
+		},
 		"ready": {
-			node(corev1.NodeCondition{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse}, corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Message: "posting"}),
+			node(corev1.NodeCondition{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse}, corev1.NodeCondition{Type: corev1.NodeReady, LastHeartbeatTime: heard, Status: corev1.ConditionTrue, Message: "posting"}),
 			running, spec.NodeStatus{Registered: true, Ready: true, Version: "v1.37.1"},
 		},
 	} {

@@ -19,11 +19,14 @@ import (
 func noControlPlane(t *testing.T) (*Manager, *store.Etcd) {
 	t.Helper()
 	s := storetest.New(t)
+	return start(t, s, func(context.Context, string) (net.Conn, error) { return nil, errors.New("nobody is there") }), s
+}
+
+// start makes a manager and runs its reconcilers until the test ends.
+func start(t *testing.T, s store.Store, dial func(context.Context, string) (net.Conn, error)) *Manager {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	m := New(ctx, Options{
-		Store: s, Log: slog.New(slog.DiscardHandler), Host: testHost,
-		Dial: func(context.Context, string) (net.Conn, error) { return nil, errors.New("nobody is there") },
-	})
+	m := New(ctx, Options{Store: s, Log: slog.New(slog.DiscardHandler), Host: testHost, Dial: dial})
 	done := make(chan error, 1)
 	go func() { done <- reconcile.Run(ctx, s, m.Log, m.Reconcilers()) }()
 	t.Cleanup(func() {
@@ -33,7 +36,7 @@ func noControlPlane(t *testing.T) (*Manager, *store.Etcd) {
 		}
 		m.Wait()
 	})
-	return m, s
+	return m
 }
 
 func commitTx(t *testing.T, s store.Store, tx *store.Tx) {

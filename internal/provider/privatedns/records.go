@@ -106,7 +106,12 @@ func checkAlias(w *arm.Write, props kit.Doc) {
 	}
 	alias := props.Doc("cnameRecord")
 	rename(alias, "cname")
-	if name := alias.Str("cname"); name != "" && (!hostNames.MatchString(name) || len(strings.TrimSuffix(name, ".")) > maxNameLength) {
+	name := alias.Str("cname")
+	switch {
+	case name == "":
+	case strings.EqualFold(strings.TrimSuffix(name, ".")+".", fqdn(w.New)):
+		w.Fail("BadRequest", "properties.cnameRecord.cname", "The CNAME record leads to itself. Name another host.")
+	case !hostNames.MatchString(name) || len(strings.TrimSuffix(name, ".")) > maxNameLength:
 		w.Fail("BadRequest", "properties.cnameRecord.cname", "The value '%.60s' of a CNAME record is not a DNS name. Write it as name.example.com.", name)
 	}
 }
