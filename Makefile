@@ -6,7 +6,7 @@ GO ?= go
 # Built artefacts, by content. CI and a developer may share it.
 export CLOISTER_CACHE_DIR ?= /var/cache/cloister
 
-.PHONY: help build install demo check test fmt lint unit net e2e bench clean
+.PHONY: help build install images demo check test fmt lint unit net e2e bench clean
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -33,8 +33,11 @@ lint:
 unit:
 	$(GO) test ./cmd/... ./internal/... ./test/meta/... ./test/api/...
 
-net:
-	$(GO) test -count=1 -timeout 10m ./test/net/...
+images: build ## build what Cloister runs, by content: programs, images (root)
+	bin/cloister images
+
+net: images
+	$(GO) test -count=1 -timeout 10m ./test/net/... ./test/containers/...
 
 e2e: build
 	$(GO) test -count=1 -timeout 60m -v ./test/e2e/...
