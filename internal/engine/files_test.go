@@ -15,7 +15,7 @@ import (
 func TestFileNames(t *testing.T) {
 	e := &Engine{Options: Options{RunDir: "/run/x"}}
 	seen := map[string]string{}
-	for _, path := range []string{"/etc/a", "/etc_a", "/etc/a_b", "/etc/a/b", "/etc_/a", "/etc/_a", "/etc/../a"} {
+	for _, path := range []string{"/etc/a", "/etc_a", "/etc/a_b", "/etc/a/b", "/etc_/a", "/etc/_a", "/etc%2Fa", "/etc/../a"} {
 		got := e.file("w", path)
 		if other := seen[got]; other != "" {
 			t.Errorf("%s and %s are both %s", path, other, got)

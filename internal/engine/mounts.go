@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -47,11 +48,10 @@ func (e *Engine) mounts(want spec.Workload, files map[string][]byte) ([]specs.Mo
 	return out, nil
 }
 
-// file is where a rendered file lies. The name keeps the path readable; the
-// separator is doubled where the path has it, so that two paths never share a name.
+// file is where a rendered file lies: its path in one name, escaped as in a URL,
+// so that two paths never share a name.
 func (e *Engine) file(name, target string) string {
-	flat := strings.ReplaceAll(strings.TrimPrefix(path.Clean(target), "/"), "_", "__")
-	return filepath.Join(e.filesDir(name), strings.ReplaceAll(flat, "/", "_"))
+	return filepath.Join(e.filesDir(name), url.PathEscape(strings.TrimPrefix(path.Clean(target), "/")))
 }
 
 // render writes the files of a workload. They lie in the run directory, which a
