@@ -60,6 +60,9 @@ func (s *Server) serveAll(ctx context.Context, q *request, scope resourceid.ID) 
 // brief is a resource as it stands in lists of all resources.
 func brief(r *Resource, expand []string) map[string]any {
 	doc := map[string]any{"id": r.ID, "name": r.Name, "type": r.Type}
+	if names := r.ParsedID().Names; len(names) > 1 {
+		doc["name"] = strings.Join(names, "/") // a nested resource has its whole name here, as in Azure: zone/link
+	}
 	for _, key := range []string{"location", "tags", "kind", "sku", "identity", "plan", "zones", "extendedLocation"} {
 		if v, ok := r.Body[key]; ok {
 			doc[key] = v
