@@ -17,6 +17,7 @@ import (
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/images"
 	"cloister.dev/cloister/internal/local"
+	"cloister.dev/cloister/internal/netplan"
 )
 
 // checkHost finds out what is missing before anything is changed, says all of
@@ -60,9 +61,20 @@ func checkHost(ctx context.Context, c config.Config, say Progress) error {
 // poolClash finds addresses and routes of the host that lie in the pool.
 func poolClash(pool netip.Prefix) ([]string, error) {
 	var out []string
-	addrs, err := net.InterfaceAddrs()
+	links, err := net.Interfaces()
 	if err != nil {
 		return nil, err
+	}
+	var addrs []net.Addr
+	for _, l := range links {
+		if l.Name == netplan.HostLink {
+			continue // it is there when the daemon ended and what it made goes on
+		}
+		of, err := l.Addrs()
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, of...)
 	}
 	for _, a := range addrs {
 		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Overlaps(pool) {
@@ -75,7 +87,8 @@ func poolClash(pool netip.Prefix) ([]string, error) {
 	}
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
-		if len(f) < 8 || f[0] == "cl-host" {
+		// "*" is a route to nowhere, as ours beside the link.
+		if len(f) < 8 || f[0] == netplan.HostLink || f[0] == "*" {
 			continue
 		}
 		to, err1 := hexAddr(f[1])
