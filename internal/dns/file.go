@@ -9,7 +9,7 @@ import (
 	"cloister.dev/cloister/internal/spec"
 )
 
-// Write writes the zones to a file that Serve reads.
+// Write writes the zones to a file that Serve reads, at once or not at all.
 func Write(path string, z spec.Zones) error {
 	b, err := json.Marshal(z)
 	if err != nil {

@@ -8,11 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"time"
-
-	"github.com/miekg/dns"
-	"golang.org/x/sys/unix"
 
 	"cloister.dev/cloister/internal/spec"
 )
@@ -25,169 +21,155 @@ type Options struct {
 	File string // written by Write
 	// Listen opens the sockets of one server; nil: in the network namespace at netns.
 	Listen func(netns, address string) (net.PacketConn, net.Listener, error)
-	Log    *slog.Logger
+	// ResolvConf names the servers to ask where the file names none; "" is /etc/resolv.conf.
+	ResolvConf string
+	Log        *slog.Logger
 }
 
-// poll is how often the file's time is looked at: a change is seen by every
-// network within this.
-const poll = 25 * time.Millisecond
+// How often what cannot be watched is looked at: namespaces that are not there yet, and
+// everything else (namespaces that were made anew, the host's name servers).
+const (
+	retryEvery = 50 * time.Millisecond
+	lookEvery  = time.Second
+)
+
+// publicID is the public server's in the server's maps; networks have resource ids.
+const publicID = ""
 
 // server keeps one listener for each network, and the public one.
 type server struct {
 	Options
 	forwarder *forwarder
-	listeners map[string]*listener // by network id; "" is the public one
+	listeners map[string]*listener // by network id
+	zones     *spec.Zones          // as they were read last
+	views     map[string]*view     // of the zones, by network id
+	seen      fs.FileInfo
+	reported  string // the last problem that was logged
 }
 
-type listener struct {
-	netns    string
-	handler  *handler
-	servers  []*dns.Server
-	identity uint64 // of the namespace: another one may stand at the same path later
-}
-
-// Serve answers until ctx ends.
+// Serve answers until ctx ends. While the file is missing or wrong it goes on with what it read last.
 func Serve(ctx context.Context, o Options) error {
 	if o.Listen == nil {
 		o.Listen = listenIn
 	}
+	if o.ResolvConf == "" {
+		o.ResolvConf = "/etc/resolv.conf"
+	}
 	s := &server{Options: o, forwarder: newForwarder(), listeners: map[string]*listener{}}
 	defer s.close()
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	var seen fs.FileInfo
-	var again time.Time
+	changes := watch(ctx, o.File, o.Log)
 	for {
-		st, err := os.Stat(o.File)
-		if err == nil && (seen == nil || !os.SameFile(st, seen) || !st.ModTime().Equal(seen.ModTime())) || !again.IsZero() && time.Now().After(again) {
-			seen, again = st, time.Time{}
-			if err := s.reload(); err != nil {
-				o.Log.WarnContext(ctx, "reload", "error", err)
-				again = time.Now().Add(500 * time.Millisecond) // a namespace may not be there yet
-			}
+		err := s.refresh()
+		s.report(ctx, err)
+		wait := lookEvery
+		if err != nil {
+			wait = retryEvery
 		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
-		case <-tick.C:
+		case <-changes:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// report logs a problem once, and its end.
+func (s *server) report(ctx context.Context, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case text == s.reported:
+	case text != "":
+		s.Log.WarnContext(ctx, "not everything can be answered yet", "error", text)
+	default:
+		s.Log.InfoContext(ctx, "everything is answered", "networks", len(s.zones.Networks), "number", s.zones.Number)
+	}
+	s.reported = text
+}
+
+// refresh reads the file if it changed, and brings listeners and views to its state. What goes well is done also if something fails.
+func (s *server) refresh() error {
+	st, err := os.Stat(s.File)
+	var readErr error
+	if err == nil && (s.seen == nil || !os.SameFile(st, s.seen) || !st.ModTime().Equal(s.seen.ModTime())) {
+		z, err := Read(s.File)
+		if err == nil {
+			s.seen, s.zones = st, &z
+			s.show()
+		}
+		readErr = err
+	} else if err != nil {
+		readErr = err
+	}
+	if s.zones == nil {
+		return readErr
+	}
+	return errors.Join(readErr, s.forwarder.use(s.zones.Upstreams, s.ResolvConf), s.listen())
+}
+
+// show has listeners that are there answer from the zones that were read.
+func (s *server) show() {
+	networks, public := views(*s.zones)
+	networks[publicID] = public
+	s.views = networks
+	for id, l := range s.listeners {
+		if v := s.views[id]; v != nil {
+			l.handler.view.Store(v)
 		}
 	}
 }
 
-// reload brings listeners and views to the file's state. What goes well is done also if something fails.
-func (s *server) reload() error {
-	z, err := Read(s.File)
-	if err != nil {
-		return err
-	}
-	if err := s.forwarder.use(z.Upstreams); err != nil {
-		return err
-	}
-	networks, public := views(z)
+// listen opens listeners that are missing and closes those whose network is gone.
+func (s *server) listen() error {
 	want := map[string]spec.ZoneNetwork{}
-	for _, n := range z.Networks {
+	for _, n := range s.zones.Networks {
 		want[n.ID] = n
 	}
-	if z.EdgeNetNS != "" {
-		want[""] = spec.ZoneNetwork{NetNS: z.EdgeNetNS}
+	if s.zones.EdgeNetNS != "" {
+		want[publicID] = spec.ZoneNetwork{NetNS: s.zones.EdgeNetNS}
 	}
-	var errs []error
 	for id, l := range s.listeners {
 		// An open socket keeps a namespace alive: those of networks that are gone are closed first.
-		if w, ok := want[id]; !ok || w.NetNS != l.netns || identityOf(w.NetNS) != l.identity {
+		if w, ok := want[id]; !ok || w.NetNS != l.netns || s.address(id) != l.address || identityOf(w.NetNS) != l.identity {
 			l.close()
 			delete(s.listeners, id)
 		}
 	}
+	var errs []error
 	for id, n := range want {
-		address, v, f := net.JoinHostPort(Address, "53"), networks[id], s.forwarder
-		if id == "" {
-			address, v, f = net.JoinHostPort(z.PublicDNS.String(), "53"), public, nil
+		if s.listeners[id] != nil {
+			continue
 		}
-		l := s.listeners[id]
-		if l == nil {
-			if l, err = s.open(n.NetNS, address, f); err != nil {
-				errs = append(errs, fmt.Errorf("network %q: %w", id, err))
-				continue
-			}
-			s.listeners[id] = l
+		h := &handler{forwarder: s.forwarder, log: s.Log}
+		if id == publicID {
+			h.forwarder = nil
 		}
-		l.handler.view.Store(v)
+		h.view.Store(s.views[id])
+		l, err := open(s.Options, n.NetNS, s.address(id), h)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("network %q: %w", id, err))
+			continue
+		}
+		s.listeners[id] = l
 	}
 	return errors.Join(errs...)
 }
 
-func (s *server) open(netns, address string, f *forwarder) (*listener, error) {
-	packet, stream, err := s.Listen(netns, address)
-	if err != nil {
-		return nil, err
+func (s *server) address(id string) string {
+	if id == publicID {
+		return net.JoinHostPort(s.zones.PublicDNS.String(), "53")
 	}
-	l := &listener{netns: netns, identity: identityOf(netns), handler: &handler{forwarder: f, log: s.Log}}
-	for _, srv := range []*dns.Server{
-		{PacketConn: packet, Handler: l.handler, UDPSize: ednsSize},
-		{Listener: stream, Handler: l.handler, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxTCPQueries: 100},
-	} {
-		l.servers = append(l.servers, srv)
-		go func() {
-			if err := srv.ActivateAndServe(); err != nil && !errors.Is(err, net.ErrClosed) {
-				s.Log.Warn("listener ended", "address", address, "error", err)
-			}
-		}()
-	}
-	return l, nil
-}
-
-func (l *listener) close() {
-	for _, srv := range l.servers {
-		if srv.PacketConn != nil {
-			_ = srv.PacketConn.Close()
-		}
-		if srv.Listener != nil {
-			_ = srv.Listener.Close()
-		}
-	}
+	return net.JoinHostPort(Address, "53")
 }
 
 func (s *server) close() {
 	for _, l := range s.listeners {
 		l.close()
 	}
-}
-
-// identityOf is the namespace's inode number; 0 if there is none.
-func identityOf(netns string) uint64 {
-	var st unix.Stat_t
-	if netns == "" || unix.Stat(netns, &st) != nil {
-		return 0
-	}
-	return st.Ino
-}
-
-// listenIn opens the sockets on a thread that is in the namespace; they stay there.
-func listenIn(netns, address string) (packet net.PacketConn, stream net.Listener, err error) {
-	target, err := os.Open(netns)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = target.Close() }()
-	done := make(chan error, 1)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine, and nobody else gets it.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("enter %s: %w", netns, err)
-			return
-		}
-		var err error
-		if packet, err = net.ListenPacket("udp4", address); err != nil {
-			done <- err
-			return
-		}
-		if stream, err = net.Listen("tcp4", address); err != nil {
-			_ = packet.Close()
-		}
-		done <- err
-	}()
-	err = <-done
-	return packet, stream, err
 }

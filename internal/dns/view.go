@@ -1,6 +1,8 @@
 package dns
 
 import (
+	"net/netip"
+
 	"github.com/miekg/dns"
 
 	"cloister.dev/cloister/internal/spec"
@@ -9,26 +11,34 @@ import (
 // view is what one virtual network sees, or, with forward false, what the public sees.
 type view struct {
 	zones   map[string]*zone // linked private zones, by apex
-	public  *zone            // names that everybody may know
-	closed  map[string]bool  // trees of which no query is forwarded
-	forward bool
+	trees   map[string]*zone // names that everybody may know, and trees in which nothing else exists, by apex
+	loose   map[string]*zone // public names that are in none of the trees: zones of one name
+	forward bool             // other names are asked for elsewhere
 }
+
+// root says no to names that are in no tree.
+var root = newZone(".")
+
+// publicTTL is how long the address of a public name may be kept, in seconds.
+const publicTTL = 60
 
 // views makes the views of all networks by id, and the public one.
 func views(z spec.Zones) (map[string]*view, *view) {
 	private := map[string]*zone{}
 	for key, p := range z.Private {
-		private[key] = newZone(p)
+		private[key] = privateZone(p)
 	}
-	public := newZone(spec.PrivateZone{Name: "."})
-	for _, n := range z.Public {
-		name := dns.CanonicalName(n.Name)
-		public.sets[name] = map[uint16][]dns.RR{dns.TypeA: records(name, spec.Record{Type: "A", TTL: publicTTL, Address: []addr{n.Address}})}
+	public, loose := publicZones(z)
+	trees := map[string]*zone{}
+	for _, name := range closedTrees() {
+		trees[name] = newZone(name)
 	}
-	closed := neverForwarded(z.PublicZones)
+	for name, zone := range public {
+		trees[name] = zone
+	}
 	out := map[string]*view{}
 	for _, n := range z.Networks {
-		v := &view{zones: map[string]*zone{}, public: public, closed: closed, forward: true}
+		v := &view{zones: map[string]*zone{}, trees: trees, loose: loose, forward: true}
 		for _, key := range n.Zones {
 			if p := private[key]; p != nil {
 				v.zones[p.apex] = p
@@ -36,14 +46,59 @@ func views(z spec.Zones) (map[string]*view, *view) {
 		}
 		out[n.ID] = v
 	}
-	trees := map[string]bool{}
-	for _, t := range z.PublicZones {
-		trees[dns.CanonicalName(t)] = true
-	}
-	return out, &view{public: public, closed: trees}
+	return out, &view{trees: public, loose: loose}
 }
 
-const publicTTL = 60
+func publicZones(z spec.Zones) (trees, loose map[string]*zone) {
+	trees, loose = map[string]*zone{}, map[string]*zone{}
+	for _, name := range z.PublicZones {
+		t := newZone(name)
+		trees[t.apex] = t
+	}
+	for _, n := range z.Public {
+		name := dns.CanonicalName(n.Name)
+		at := longest(trees, name)
+		if at == nil {
+			at = newZone(name)
+			loose[name] = at
+		}
+		for _, rr := range records(name, spec.Record{Type: "A", TTL: publicTTL, Address: []netip.Addr{n.Address}}) {
+			at.add(rr)
+		}
+	}
+	return trees, loose
+}
+
+// zoneOf is the zone that answers for a name here; nil: it has to be asked elsewhere. A
+// linked private zone comes before all others, also where one of them has a longer name.
+func (v *view) zoneOf(name string, qtype uint16) *zone {
+	if z := longest(v.zones, name); z != nil {
+		return z
+	}
+	if z := v.loose[name]; z != nil {
+		return z
+	}
+	if z := longest(v.trees, name); z != nil {
+		return z
+	}
+	if v.forward && isSingleLabel(name) && !aboutTrees(qtype) {
+		return root
+	}
+	return nil
+}
+
+// longest is the zone with the longest apex that holds the name, or nil.
+func longest(zones map[string]*zone, name string) *zone {
+	if len(zones) == 0 {
+		return nil
+	}
+	for ; name != ""; name = parentOf(name) {
+		if z := zones[name]; z != nil {
+			return z
+		}
+	}
+	return nil
+}
 
 // maxChain bounds how many CNAMEs are followed.
 const maxChain = 8
@@ -53,49 +108,34 @@ type outcome struct {
 	answer  []dns.RR
 	ns      []dns.RR
 	rcode   int
-	own     bool   // authoritative: answered from zones here
+	own     bool   // some of it is from zones here
 	forward string // name that has to be asked elsewhere; "" if the answer is complete
 }
 
-// resolve answers from what is here. It follows CNAMEs across zones.
+// resolve answers from what is here. It follows CNAMEs across zones. The slices of the outcome
+// may be those of a zone: they are not to be changed.
 func (v *view) resolve(name string, qtype uint16) outcome {
 	var out outcome
 	for range maxChain {
-		z := v.zoneOf(name)
+		z := v.zoneOf(name, qtype)
 		if z == nil {
-			if sets, ok := v.public.sets[name]; ok {
-				out.own = true
-				out.answer = append(out.answer, sets[qtype]...)
-				if len(sets[qtype]) == 0 {
-					out.ns = []dns.RR{soaOf(within(name, v.closed))}
-				}
-				return out
-			}
-			if tree := within(name, v.closed); tree != "" || (v.forward && isSingleLabel(name)) {
-				out.own, out.rcode = true, dns.RcodeNameError
-				if tree == name {
-					out.rcode = dns.RcodeSuccess
-				}
-				out.ns = []dns.RR{soaOf(tree)}
-				return out
-			}
 			out.forward = name
 			return out
 		}
 		out.own = true
 		sets, exists := z.find(name)
 		if cname := sets[dns.TypeCNAME]; len(cname) > 0 && qtype != dns.TypeCNAME {
-			out.answer = append(out.answer, at(name, cname)...)
+			out.answer = append(out.answer[:len(out.answer):len(out.answer)], at(name, cname)...)
 			name = cname[0].(*dns.CNAME).Target
 			continue
 		}
-		switch {
-		case name == z.apex && qtype == dns.TypeSOA:
-			out.answer = append(out.answer, z.soa())
-		case len(sets[qtype]) > 0:
-			out.answer = append(out.answer, at(name, sets[qtype])...)
+		switch set := sets[qtype]; {
+		case len(set) > 0 && len(out.answer) == 0:
+			out.answer = at(name, set)
+		case len(set) > 0:
+			out.answer = append(out.answer[:len(out.answer):len(out.answer)], at(name, set)...)
 		default:
-			out.ns = []dns.RR{z.soa()}
+			out.ns = z.no
 			if !exists {
 				out.rcode = dns.RcodeNameError
 			}
@@ -106,36 +146,16 @@ func (v *view) resolve(name string, qtype uint16) outcome {
 	return out
 }
 
-// zoneOf is the linked zone with the longest matching name.
-func (v *view) zoneOf(name string) *zone {
-	if len(v.zones) == 0 {
-		return nil
-	}
-	for ; name != ""; name = parentOf(name) {
-		if z := v.zones[name]; z != nil {
-			return z
-		}
-	}
-	return nil
-}
-
 // at gives the records the name that was asked for: a wildcard's records have another one.
 func at(name string, rrs []dns.RR) []dns.RR {
 	if rrs[0].Header().Name == name {
 		return rrs
 	}
-	var out []dns.RR
+	out := make([]dns.RR, 0, len(rrs))
 	for _, rr := range rrs {
 		c := dns.Copy(rr)
 		c.Header().Name = name
 		out = append(out, c)
 	}
 	return out
-}
-
-func soaOf(tree string) dns.RR {
-	if tree == "" {
-		tree = "."
-	}
-	return (&zone{apex: tree}).soa()
 }

@@ -1,43 +1,59 @@
 package dns
 
 import (
-	"net/netip"
-	"strings"
-
 	"github.com/miekg/dns"
 
 	"cloister.dev/cloister/internal/spec"
 )
 
-// zone is a private zone ready to answer: record sets by name, lower case with a dot at the end.
+// zone is a tree of names ready to answer: record sets by name, lower case with a dot at the end.
 type zone struct {
 	apex  string
 	sets  map[string]map[uint16][]dns.RR
 	empty map[string]bool // names that exist only because something stands below them
+	no    []dns.RR        // its SOA record, in answers that say no
 }
 
-// soaTTL is also how long a "no" is kept (RFC 2308); a record that is made is seen soon.
-const soaTTL = 1
+func newZone(apex string) *zone {
+	z := &zone{apex: dns.CanonicalName(apex), sets: map[string]map[uint16][]dns.RR{}, empty: map[string]bool{}}
+	soa := &dns.SOA{
+		Hdr: dns.RR_Header{Name: z.apex, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: spec.SOAMinimum},
+		Ns:  spec.SOAHost + ".", Mbox: spec.SOAMail + ".", Serial: spec.SOASerial, Refresh: spec.SOARefresh, Retry: spec.SOARetry, Expire: spec.SOAExpire, Minttl: spec.SOAMinimum,
+	}
+	z.no = []dns.RR{soa}
+	ns := &dns.NS{Hdr: dns.RR_Header{Name: z.apex, Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: spec.SOARefresh}, Ns: spec.SOAHost + "."}
+	z.add(soa)
+	z.add(ns)
+	return z
+}
 
-func newZone(z spec.PrivateZone) *zone {
-	out := &zone{apex: dns.CanonicalName(z.Name), sets: map[string]map[uint16][]dns.RR{}, empty: map[string]bool{}}
-	for _, r := range z.Records {
-		name := out.apex
+// privateZone makes a zone with its records.
+func privateZone(p spec.PrivateZone) *zone {
+	z := newZone(p.Name)
+	for _, r := range p.Records {
+		name := z.apex
 		if r.Name != "@" && r.Name != "" {
-			name = dns.CanonicalName(r.Name + "." + z.Name)
+			name = dns.CanonicalName(r.Name + "." + p.Name)
 		}
 		for _, rr := range records(name, r) {
-			if out.sets[name] == nil {
-				out.sets[name] = map[uint16][]dns.RR{}
-			}
-			t := rr.Header().Rrtype
-			out.sets[name][t] = append(out.sets[name][t], rr)
-		}
-		for parent := parentOf(name); len(parent) > len(out.apex); parent = parentOf(parent) {
-			out.empty[parent] = true
+			z.add(rr)
 		}
 	}
-	return out
+	return z
+}
+
+func (z *zone) add(rr dns.RR) {
+	name, t := rr.Header().Name, rr.Header().Rrtype
+	if z.sets[name] == nil {
+		z.sets[name] = map[uint16][]dns.RR{}
+	}
+	z.sets[name][t] = append(z.sets[name][t], rr)
+	if name == z.apex {
+		return
+	}
+	for parent := parentOf(name); len(parent) > len(z.apex); parent = parentOf(parent) {
+		z.empty[parent] = true
+	}
 }
 
 func records(name string, r spec.Record) []dns.RR {
@@ -63,7 +79,7 @@ func (z *zone) find(name string) (map[uint16][]dns.RR, bool) {
 	if sets, ok := z.sets[name]; ok {
 		return sets, true
 	}
-	if name == z.apex || z.empty[name] {
+	if z.empty[name] {
 		return nil, true
 	}
 	// The closest existing name above decides about a wildcard (RFC 4592).
@@ -71,18 +87,14 @@ func (z *zone) find(name string) (map[uint16][]dns.RR, bool) {
 		if sets, ok := z.sets["*."+above]; ok {
 			return sets, true
 		}
-		if _, ok := z.sets[above]; ok || z.empty[above] || above == z.apex {
+		if _, ok := z.sets[above]; ok || z.empty[above] {
 			break
 		}
 	}
 	return nil, false
 }
 
-func (z *zone) soa() dns.RR {
-	return &dns.SOA{Hdr: dns.RR_Header{Name: z.apex, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: soaTTL},
-		Ns: "azureprivatedns.net.", Mbox: "azureprivatedns-host.microsoft.com.", Serial: 1, Refresh: 3600, Retry: 300, Expire: 2419200, Minttl: soaTTL}
-}
-
+// parentOf is the name without its first label; "" of the root's children and the root.
 func parentOf(name string) string {
 	i, end := dns.NextLabel(name, 0)
 	if end {
@@ -90,37 +102,3 @@ func parentOf(name string) string {
 	}
 	return name[i:]
 }
-
-// neverForwarded are trees of which no query leaves: what is not answered here does not exist.
-// Reverse zones of private ranges are those of RFC 6303 and RFC 6761.
-func neverForwarded(public []string) map[string]bool {
-	out := map[string]bool{"local.": true, "localhost.": true, "internal.": true, "invalid.": true, "test.": true, "home.arpa.": true, "internal.cloudapp.net.": true,
-		"10.in-addr.arpa.": true, "168.192.in-addr.arpa.": true, "254.169.in-addr.arpa.": true, "127.in-addr.arpa.": true, "0.in-addr.arpa.": true, "16.129.63.168.in-addr.arpa.": true}
-	for i := 16; i < 32; i++ {
-		out[itoa(i)+".172.in-addr.arpa."] = true
-	}
-	for i := 64; i < 128; i++ {
-		out[itoa(i)+".100.in-addr.arpa."] = true
-	}
-	for i := 240; i < 256; i++ {
-		out[itoa(i)+".in-addr.arpa."] = true
-	}
-	for _, z := range public {
-		out[dns.CanonicalName(z)] = true
-	}
-	return out
-}
-
-func itoa(n int) string { return netip.AddrFrom4([4]byte{0, 0, 0, byte(n)}).String()[len("0.0.0."):] }
-
-// within returns the longest of the trees that holds the name, or "".
-func within(name string, trees map[string]bool) string {
-	for ; name != ""; name = parentOf(name) {
-		if trees[name] {
-			return name
-		}
-	}
-	return ""
-}
-
-func isSingleLabel(name string) bool { return strings.Count(name, ".") <= 1 }
