@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"sync"
 )
@@ -31,7 +32,7 @@ func (l *lines) copy(name string, r io.Reader) {
 			_, _ = l.w.Write(buf) // nobody could be told
 			l.mu.Unlock()
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
 		}
 	}

@@ -127,7 +127,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { ids.Run(ctx); return nil })
+	g.Go(func() error { return ids.Run(ctx) })
 	g.Go(func() error { return d.listen(ctx, net, server, ids) })
 
 	w := &workloads{store: s, engine: e, fabric: net, log: d.log}

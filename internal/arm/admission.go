@@ -18,7 +18,8 @@ var defaultNames = regexp.MustCompile(`^[\p{L}\p{N}_.()-]{1,80}$`)
 const defaultNameRule = "1 to 80 letters, digits, '-', '_', '.', '(' and ')', and no '.' at the end"
 
 func checkName(w *Write, t *Type) {
-	name, rule, ok := w.ID.Name(), t.NameRule, true
+	name, rule := w.ID.Name(), t.NameRule
+	var ok bool
 	if t.Names != nil {
 		ok = t.Names.MatchString(name)
 		if rule == "" {

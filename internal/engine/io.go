@@ -22,7 +22,10 @@ func (e *Engine) exits(ctx context.Context, out chan<- string) {
 		var env *events.Envelope
 		select {
 		case env = <-envelopes:
-		case <-errs:
+		case err := <-errs:
+			if err != nil && ctx.Err() == nil {
+				e.Log.WarnContext(ctx, "containerd sends no events", "error", err)
+			}
 			return
 		case <-ctx.Done():
 			return

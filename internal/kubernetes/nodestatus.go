@@ -116,7 +116,7 @@ func ownedLabels(node *corev1.Node) int {
 				Labels map[string]json.RawMessage `json:"f:labels"`
 			} `json:"f:metadata"`
 		}
-		if json.Unmarshal(f.FieldsV1.Raw, &owned) != nil {
+		if json.Unmarshal(f.FieldsV1.GetRawBytes(), &owned) != nil {
 			return 0
 		}
 		delete(owned.Metadata.Labels, ".")

@@ -54,7 +54,7 @@ func (m *Manager) startSession(c spec.Cluster, secrets *pki.Cluster) {
 	s := &session{cluster: c, secrets: secrets, ready: make(chan struct{}), cancel: cancel}
 	m.sessions[c.Name] = s
 	m.wg.Go(func() {
-		if err := m.runSession(ctx, s); err != nil && ctx.Err() == nil {
+		if err := m.runSession(ctx, s); ctx.Err() == nil {
 			m.Log.ErrorContext(ctx, "session with a control plane", "cluster", c.Name, "error", err)
 		}
 	})

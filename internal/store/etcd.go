@@ -155,13 +155,3 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 	return context.WithTimeout(ctx, callTimeout)
 }
-
-func decode(key string, value []byte, v any) error {
-	if v == nil {
-		return nil
-	}
-	if err := json.Unmarshal(value, v); err != nil {
-		return fmt.Errorf("document at %s: %w", key, err)
-	}
-	return nil
-}

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -90,7 +91,8 @@ func TestNoPathsOfOneMachine(t *testing.T) {
 	if len(out) > 0 {
 		t.Errorf("paths of one machine in:\n%s", out)
 	}
-	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 1) {
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		t.Fatal(err)
 	}
 }

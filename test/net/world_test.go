@@ -3,6 +3,7 @@ package net
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,9 +28,6 @@ type world struct {
 	number int64
 	dir    string
 }
-
-// outside is the machine that the uplink leads to. It has private addresses of its own, which must never be reached.
-var outside = netip.MustParseAddr("203.0.113.9")
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -166,7 +164,7 @@ func (w *world) ask(ns, to string) (string, error) {
 		return "", err
 	}
 	line, err := bufio.NewReader(c).ReadString('\n')
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return strings.TrimSpace(line), err
