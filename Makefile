@@ -1,7 +1,6 @@
 # Cloister: `make` lists what there is.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-export CGO_ENABLED ?= 0
 GO ?= go
 # Built artefacts, by content. CI and a developer may share it.
 export CLOISTER_CACHE_DIR ?= /var/cache/cloister
@@ -11,7 +10,7 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 build: ## build bin/cloister
-	$(GO) build -trimpath -o bin/cloister ./cmd/cloister
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/cloister ./cmd/cloister
 
 install: ## install what is missing on this Debian machine (root)
 	./hack/install
