@@ -20,9 +20,9 @@ import (
 // one namespace, one service account, nodes that can be watched, pods, and
 // server-side apply of anything.
 type fakeAPI struct {
-	store store.Store
-	mu    sync.Mutex
-	addr  string // while it serves
+	store  store.Store
+	mu     sync.Mutex
+	server *httptest.Server // nil until somebody connects
 
 	nodes   map[string]map[string]any
 	pods    map[string]map[string]any // by name, all in the namespace default
@@ -32,31 +32,38 @@ type fakeAPI struct {
 	deleted chan string // names of nodes
 }
 
-// dial serves, from the first call on, with the certificate that the store has for the cluster.
-func (f *fakeAPI) dial(t *testing.T) func(context.Context, string) (net.Conn, error) {
-	return func(ctx context.Context, sandbox string) (net.Conn, error) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if f.addr == "" {
-			var s pki.Cluster
-			if _, err := f.store.Get(ctx, pkiSecretKey(strings.TrimPrefix(sandbox, "cp-")), &s); err != nil {
-				return nil, err
-			}
-			pair, err := tls.X509KeyPair([]byte(s.ServerCert), []byte(s.ServerKey))
-			if err != nil {
-				return nil, err
-			}
-			server := httptest.NewUnstartedServer(f)
-			server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert}
-			server.StartTLS()
-			t.Cleanup(func() {
-				server.CloseClientConnections()
-				server.Close()
-			})
-			f.addr = server.Listener.Addr().String()
+// newFakeAPI makes one. It ends after what is started later in the test: while
+// somebody may still connect, a server cannot close.
+func newFakeAPI(t *testing.T, s store.Store) *fakeAPI {
+	t.Helper()
+	f := &fakeAPI{store: s, nodes: map[string]map[string]any{}, pods: map[string]map[string]any{}, deleted: make(chan string, 10)}
+	t.Cleanup(func() {
+		if f.server != nil {
+			f.server.CloseClientConnections()
+			f.server.Close()
 		}
-		return new(net.Dialer).DialContext(ctx, "tcp", f.addr)
+	})
+	return f
+}
+
+// dial connects to it. It serves from the first call on, with the certificate that the store has for the cluster.
+func (f *fakeAPI) dial(ctx context.Context, sandbox string) (net.Conn, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.server == nil {
+		var s pki.Cluster
+		if _, err := f.store.Get(ctx, pkiSecretKey(strings.TrimPrefix(sandbox, "cp-")), &s); err != nil {
+			return nil, err
+		}
+		pair, err := tls.X509KeyPair([]byte(s.ServerCert), []byte(s.ServerKey))
+		if err != nil {
+			return nil, err
+		}
+		f.server = httptest.NewUnstartedServer(f)
+		f.server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert}
+		f.server.StartTLS()
 	}
+	return new(net.Dialer).DialContext(ctx, "tcp", f.server.Listener.Addr().String())
 }
 
 func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {

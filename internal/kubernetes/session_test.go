@@ -19,11 +19,9 @@ func TestSession(t *testing.T) {
 			"ownerReferences": []any{map[string]any{"apiVersion": "apps/v1", "kind": kind, "name": "x", "uid": "x", "controller": true}},
 		}}
 	}
-	api := &fakeAPI{
-		store: s, nodes: map[string]map[string]any{}, deleted: make(chan string, 10),
-		pods: map[string]map[string]any{"web": pod("web", "ReplicaSet"), "agent": pod("agent", "DaemonSet")},
-	}
-	start(t, s, api.dial(t))
+	api := newFakeAPI(t, s)
+	api.pods["web"], api.pods["agent"] = pod("web", "ReplicaSet"), pod("agent", "DaemonSet")
+	start(t, s, api.dial)
 	clusterKey, nodeKey := spec.ClusterKey(testCluster.Name), spec.NodeKey(testNode.Cluster, testNode.Name)
 	workload := spec.WorkloadKey("node-abcdefghij-" + testNode.Name)
 	commitTx(t, s, new(store.Tx).Put(clusterKey, testCluster).Put(nodeKey, testNode))
@@ -68,8 +66,8 @@ func TestSession(t *testing.T) {
 // TestSweep: the object of a node whose spec has gone is deleted, and a node that somebody else made stays.
 func TestSweep(t *testing.T) {
 	s := storetest.New(t)
-	api := &fakeAPI{store: s, nodes: map[string]map[string]any{}, deleted: make(chan string, 10)}
-	start(t, s, api.dial(t))
+	api := newFakeAPI(t, s)
+	start(t, s, api.dial)
 	nodeKey := spec.NodeKey(testNode.Cluster, testNode.Name)
 	commitTx(t, s, new(store.Tx).Put(spec.ClusterKey(testCluster.Name), testCluster).Put(nodeKey, testNode))
 	until(t, s, spec.StatusKey(spec.ClusterKey(testCluster.Name)), func(st spec.ClusterStatus) bool { return st.AddonsSet })
