@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -134,11 +133,9 @@ func TestNamespaces(t *testing.T) {
 	if err := Write(file, z); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, Options{File: file, Log: slog.New(slog.DiscardHandler)}) }()
+	go func() { done <- Serve(t.Context(), Options{File: file, Log: slog.New(slog.DiscardHandler)}) }()
 	t.Cleanup(func() {
-		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -34,13 +33,11 @@ func newBench(t *testing.T, z spec.Zones) *bench {
 	t.Helper()
 	b := &bench{t: t, file: filepath.Join(t.TempDir(), "zones.json"), changed: make(chan struct{}), packets: map[string]net.PacketConn{}, streams: map[string]net.Listener{}}
 	b.write(z)
-	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Serve(ctx, Options{File: b.file, Listen: b.listen, Log: slog.New(slog.DiscardHandler)})
+		done <- Serve(t.Context(), Options{File: b.file, Listen: b.listen, Log: slog.New(slog.DiscardHandler)})
 	}()
 	t.Cleanup(func() {
-		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

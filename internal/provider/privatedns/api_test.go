@@ -63,11 +63,9 @@ func TestAPI(t *testing.T) {
 	api.Run(t, "testdata/api", func(t *testing.T) api.Target {
 		s := storetest.New(t)
 		server := newServer(t, s)
-		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
-		go func() { done <- reconcile.Run(ctx, s, slog.New(slog.DiscardHandler), server.Reconcilers()) }()
+		go func() { done <- reconcile.Run(t.Context(), s, slog.New(slog.DiscardHandler), server.Reconcilers()) }()
 		t.Cleanup(func() {
-			cancel()
 			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
