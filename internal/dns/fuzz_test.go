@@ -65,3 +65,43 @@ func BenchmarkPrivateName(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSocket asks by UDP over loopback from many sides at once.
+func BenchmarkSocket(b *testing.B) {
+	packet, stream, err := listenBoth("127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	networks, _ := views(zones())
+	h := &handler{log: slog.New(slog.DiscardHandler)}
+	h.view.Store(networks["linked"])
+	l, err := open(Options{Log: h.log, Listen: func(string, string) (net.PacketConn, net.Listener, error) { return packet, stream, nil }}, "", "", h)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.close()
+	q, err := new(dns.Msg).SetQuestion("c-2.guid.privatelink.eastus.azmk8s.io.", dns.TypeA).Pack()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		conn, err := net.Dial("udp4", packet.LocalAddr().String())
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		buf := make([]byte, ednsSize)
+		for pb.Next() {
+			if _, err := conn.Write(q); err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := conn.Read(buf); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
