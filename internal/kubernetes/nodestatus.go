@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"path"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +41,22 @@ func (m *Manager) watchNodes(s *session) error {
 		AddFunc: changed, UpdateFunc: func(_, obj any) { changed(obj) }, DeleteFunc: changed,
 	})
 	return err
+}
+
+// firstLook goes through every node once the watch has seen them all. Before,
+// nothing can be said of a node, and a node that is not there sends no change.
+func (m *Manager) firstLook(ctx context.Context, s *session) {
+	if !cache.WaitForCacheSync(ctx.Done(), s.nodes.HasSynced) {
+		return
+	}
+	names := s.nodes.GetStore().ListKeys()
+	for _, key := range m.nodesOfCluster(ctx, store.Event{Doc: store.Doc{Key: spec.ClusterKey(s.cluster.Name)}}) {
+		names = append(names, path.Base(key))
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		m.nodeChanged(s, name)
+	}
 }
 
 // nodeChanged labels the node as its spec says, and reports its status.

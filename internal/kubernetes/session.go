@@ -97,6 +97,7 @@ func (m *Manager) runSession(ctx context.Context, s *session) error {
 		return err
 	}
 	m.wg.Go(func() { s.nodes.RunWithContext(ctx) })
+	m.wg.Go(func() { m.firstLook(ctx, s) })
 	if err := m.retry(ctx, s, "apply the add-ons", m.applyAddons); err != nil {
 		return err
 	}
