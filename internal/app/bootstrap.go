@@ -34,7 +34,7 @@ func startEngine(ctx context.Context, c config.Config, log *slog.Logger) (*engin
 		return nil, err
 	}
 	return engine.New(engine.Options{
-		DataDir: c.DataDir, RunDir: c.RunDir, Log: log,
+		DataDir: c.DataDir, RunDir: c.RunDir, Cgroup: c.Cgroup, Log: log,
 		Logger: filepath.Join(built["logger-programs"].Path, "cloister-logger"), Runc: filepath.Join(built["runc-programs"].Path, "runc"),
 		Images: func(_ context.Context, name string) (string, string, error) {
 			a, ok := built[name]

@@ -29,12 +29,16 @@ func Down(ctx context.Context, c config.Config, purge bool, say Progress) error 
 	if err := stopDaemon(ctx, c, say); err != nil {
 		return err
 	}
-	if _, err := os.Stat(engine.Socket(c.RunDir)); err == nil {
+	if engine.Answers(c.RunDir) {
 		if err := stopContainers(ctx, c, purge, say); err != nil {
 			return err
 		}
 	}
 	if err := engine.StopContainerd(ctx, c.RunDir); err != nil {
+		return err
+	}
+	// What containerd left when it died, or when the machine went down with it.
+	if err := engine.Clear(ctx, c.DataDir, c.RunDir, c.Cgroup); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(c.RunDir, "netns")); err == nil {
@@ -98,7 +102,7 @@ func stopDaemon(ctx context.Context, c config.Config, say Progress) error {
 
 // stopContainers ends all containers, nodes and control planes before the store.
 func stopContainers(ctx context.Context, c config.Config, purge bool, say Progress) error {
-	e, err := engine.New(engine.Options{DataDir: c.DataDir, RunDir: c.RunDir, Log: slog.New(slog.DiscardHandler)})
+	e, err := engine.New(engine.Options{DataDir: c.DataDir, RunDir: c.RunDir, Cgroup: c.Cgroup, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

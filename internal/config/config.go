@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type Config struct {
 	RunDir  string `json:"runDir"`  // sockets, pinned namespaces, plans: gone after a reboot
 	// CacheDir holds built artefacts by content; it may be shared and can be deleted.
 	CacheDir string `json:"cacheDir"`
+	// Cgroup is the only cgroup of the host below which containers run.
+	Cgroup string `json:"cgroup"`
 	// SourceDir is Cloister's source tree, from which artefacts are built; empty: only ready ones are used.
 	SourceDir string `json:"sourceDir,omitempty"`
 	// PublicPool is the prefix of public addresses on the edge. The first address is
@@ -40,12 +43,16 @@ type Config struct {
 func Default() Config {
 	return Config{
 		DataDir: "/var/lib/cloister", RunDir: "/run/cloister", CacheDir: "/var/cache/cloister",
+		Cgroup:        "/cloister",
 		PublicPool:    netip.MustParsePrefix("198.51.100.0/24"),
 		Regions:       []string{"eastus", "westus2", "westeurope", "northeurope"},
 		TokenLifetime: time.Hour,
 		LogLevel:      "info",
 	}
 }
+
+// cgroupName is a path that stays below the root, and is not the root.
+var cgroupName = regexp.MustCompile(`^(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
 
 // Validate names every mistake.
 func (c Config) Validate() error {
@@ -54,6 +61,9 @@ func (c Config) Validate() error {
 		if !filepath.IsAbs(dir) {
 			errs = append(errs, fmt.Errorf("%s: %q is not an absolute path", name, dir))
 		}
+	}
+	if !cgroupName.MatchString(c.Cgroup) {
+		errs = append(errs, fmt.Errorf("cgroup: %q is not the path of a cgroup like /cloister", c.Cgroup))
 	}
 	if !c.PublicPool.IsValid() || !c.PublicPool.Addr().Is4() || c.PublicPool.Bits() > 28 {
 		errs = append(errs, fmt.Errorf("publicPool: %s is not an IPv4 prefix of /28 or larger", c.PublicPool))

@@ -112,7 +112,7 @@ func (e *Engine) create(ctx context.Context, want spec.Workload, netns string, f
 	c, err := e.client.NewContainer(ctx, want.Name, containerd.WithImage(img), containerd.WithSnapshotter(snapshotter),
 		containerd.WithNewSnapshot(snapshot, img), containerd.WithContainerLabels(labels),
 		containerd.WithRuntime("io.containerd.runc.v2", &options.Options{BinaryName: e.Runc, Root: filepath.Join(e.RunDir, "runc")}),
-		containerd.WithNewSpec(profile(img, want, netns, mounts)...))
+		containerd.WithNewSpec(profile(img, want, netns, e.cgroup(want.Name), mounts)...))
 	if err != nil {
 		return nil, fmt.Errorf("create container %s: %w", want.Name, err)
 	}
@@ -281,12 +281,14 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	e.mu.Lock()
 	delete(e.names, name)
 	e.mu.Unlock()
-	return removeCgroups(cgroupPath(name))
+	return removeCgroups(e.cgroup(name))
 }
 
 // rotatedLog is what follows a container's name in the names of its older logs:
 // the time, so that another name that begins alike is not meant.
 const rotatedLog = "-[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T*.log"
+
+func (e *Engine) cgroup(name string) string { return e.Cgroup + "/" + name }
 
 func (e *Engine) logFile(name string) string {
 	return filepath.Join(e.DataDir, "log", "containers", name+".log")

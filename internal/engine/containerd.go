@@ -19,6 +19,10 @@ import (
 // Socket is where Cloister's containerd listens.
 func Socket(runDir string) string { return filepath.Join(runDir, "containerd", "containerd.sock") }
 
+// rootDir holds what lasts of containerd, stateDir what is gone after a reboot.
+func rootDir(dataDir string) string { return filepath.Join(dataDir, "containerd") }
+func stateDir(runDir string) string { return filepath.Join(runDir, "containerd", "state") }
+
 func pidFile(runDir string) string { return filepath.Join(runDir, "containerd", "containerd.pid") }
 
 // config is containerd without the parts for Kubernetes: nodes have their own.
@@ -40,18 +44,18 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 // its own so that it outlives the daemon. programs holds containerd and its
 // shim; they are copied to the data directory.
 func StartContainerd(ctx context.Context, dataDir, runDir, programs string) error {
-	if answers(runDir) {
+	if Answers(runDir) {
 		return nil
 	}
 	state := filepath.Join(runDir, "containerd")
-	root := filepath.Join(dataDir, "containerd")
+	root := rootDir(dataDir)
 	for _, dir := range []string{state, root} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
 		}
 	}
 	file := filepath.Join(state, "config.toml")
-	if err := atomicfile.Write(file, fmt.Appendf(nil, config, root, filepath.Join(state, "state"), Socket(runDir), Socket(runDir)+".ttrpc"), 0o600); err != nil {
+	if err := atomicfile.Write(file, fmt.Appendf(nil, config, root, stateDir(runDir), Socket(runDir), Socket(runDir)+".ttrpc"), 0o600); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(filepath.Join(dataDir, "log", "containerd.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -77,7 +81,7 @@ func StartContainerd(ctx context.Context, dataDir, runDir, programs string) erro
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !answers(runDir) {
+	for !Answers(runDir) {
 		select {
 		case err := <-ended:
 			return fmt.Errorf("containerd ended at once (%w): see %s", err, log.Name())
@@ -124,7 +128,8 @@ func StopContainerd(ctx context.Context, runDir string) error {
 	return os.Remove(pidFile(runDir))
 }
 
-func answers(runDir string) bool {
+// Answers says whether the containerd of this run directory takes connections.
+func Answers(runDir string) bool {
 	conn, err := net.DialTimeout("unix", Socket(runDir), time.Second)
 	if err != nil {
 		return false

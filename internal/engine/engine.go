@@ -24,6 +24,7 @@ const namespace = "cloister"
 type Options struct {
 	DataDir string // volumes and logs
 	RunDir  string // sockets, rendered files
+	Cgroup  string // of the host, below which every container has its own: the only one that the engine writes to
 	Logger  string // program that keeps a container's output: cloister-logger; copied to DataDir
 	Runc    string // runc's path; copied to DataDir
 	// Images finds an image by the name that workloads use: an archive, and the reference in it.
@@ -50,6 +51,9 @@ type workload struct {
 
 // New connects to the containerd of this run directory.
 func New(o Options) (*Engine, error) {
+	if o.Cgroup == "" {
+		return nil, errors.New("engine: no cgroup is named")
+	}
 	c, err := containerd.New(Socket(o.RunDir), containerd.WithDefaultNamespace(namespace), containerd.WithTimeout(10*time.Second))
 	if err != nil {
 		return nil, fmt.Errorf("connect to containerd: %w", err)

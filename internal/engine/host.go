@@ -11,11 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupRoot is the only place in the host's hierarchies where the engine writes.
-const cgroupRoot = "/cloister"
-
-func cgroupPath(name string) string { return cgroupRoot + "/" + name }
-
 // openFiles is how many files a container's process may open: 1,048,576, or
 // what this process may give where the machine lacks CAP_SYS_RESOURCE.
 func openFiles() (uint64, error) {

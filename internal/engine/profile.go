@@ -30,7 +30,7 @@ var nodeCapabilities = []string{
 }
 
 // profile is the container's specification, by kind.
-func profile(img containerd.Image, want spec.Workload, netns string, mounts []specs.Mount) []oci.SpecOpts {
+func profile(img containerd.Image, want spec.Workload, netns, cgroup string, mounts []specs.Mount) []oci.SpecOpts {
 	opts := []oci.SpecOpts{oci.WithDefaultSpec(), oci.WithDefaultUnixDevices, oci.WithImageConfig(img)}
 	if len(want.Args) > 0 {
 		opts = append(opts, oci.WithProcessArgs(want.Args...))
@@ -39,7 +39,7 @@ func profile(img containerd.Image, want spec.Workload, netns string, mounts []sp
 		// Their images hold one program, at the root.
 		opts = append(opts, oci.WithEnv([]string{"PATH=/"}))
 	}
-	opts = append(opts, oci.WithEnv(want.Env), oci.WithCgroup(cgroupPath(want.Name)), oci.WithMounts(mounts))
+	opts = append(opts, oci.WithEnv(want.Env), oci.WithCgroup(cgroup), oci.WithMounts(mounts))
 	if want.Hostname != "" {
 		opts = append(opts, oci.WithHostname(want.Hostname))
 	}

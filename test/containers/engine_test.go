@@ -52,7 +52,7 @@ func newHost(t *testing.T, more ...string) *host {
 	}
 	run := filepath.Join(dir, "run")
 	h := &host{options: engine.Options{
-		DataDir: filepath.Join(dir, "data"), RunDir: run, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		DataDir: filepath.Join(dir, "data"), RunDir: run, Cgroup: "/cloister", Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Logger: filepath.Join(built["logger-programs"].Path, "cloister-logger"), Runc: filepath.Join(built["runc-programs"].Path, "runc"),
 		Images: func(_ context.Context, name string) (string, string, error) {
 			return built[name].Path, built[name].Ref, nil

@@ -31,14 +31,14 @@ func TestStory(t *testing.T) {
 	}
 	// Everything but the cache of built artefacts is of this test alone; the
 	// home folder too, so that nobody's own sign-in is touched.
-	data, home := t.TempDir(), t.TempDir()
+	data, home, own := t.TempDir(), t.TempDir(), os.Getenv("HOME")
 	for name, value := range map[string]string{
 		"CLOISTER_DATA_DIR": filepath.Join(data, "data"), "CLOISTER_RUN_DIR": filepath.Join(data, "run"), "HOME": home,
 		"CLOISTER_SOURCE_DIR": filepath.Dir(filepath.Dir(bin)), "GOCACHE": goEnv(t, "GOCACHE"), "GOMODCACHE": goEnv(t, "GOMODCACHE"),
 	} {
 		t.Setenv(name, value)
 	}
-	before := host(t)
+	before := host(t, own)
 	cloister := func(timeout time.Duration, args ...string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
@@ -53,8 +53,8 @@ func TestStory(t *testing.T) {
 		if err := cloister(5*time.Minute, "down", "--purge"); err != nil {
 			t.Errorf("cloister down --purge: %v", err)
 		}
-		if after := host(t); after != before {
-			t.Errorf("the host is not as before.\nbefore:\n%s\nafter:\n%s", before, after)
+		for _, change := range changes(before, host(t, own)) {
+			t.Errorf("the host is not as before: %s", change)
 		}
 	})
 	if err := cloister(60*time.Minute, "up"); err != nil {
@@ -84,36 +84,6 @@ func goEnv(t *testing.T, name string) string {
 		t.Fatalf("go env %s: %v", name, err)
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// host is what Cloister changes of a host while it runs, and must put back.
-func host(t *testing.T) string {
-	t.Helper()
-	var b strings.Builder
-	for _, f := range []string{"/proc/sys/net/ipv4/ip_forward", "/proc/net/route", "/proc/sys/fs/inotify/max_user_instances"} {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&b, "%s: %s\n", f, text)
-	}
-	links, err := os.ReadDir("/sys/class/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range links {
-		fmt.Fprintln(&b, "link", l.Name())
-	}
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(mounts)) {
-		if f := strings.Fields(line); len(f) > 1 {
-			fmt.Fprintln(&b, "mount", f[1])
-		}
-	}
-	return b.String()
 }
 
 func keepLogs(t *testing.T, bin string) {
