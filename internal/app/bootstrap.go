@@ -11,6 +11,7 @@ import (
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/engine"
 	"cloister.dev/cloister/internal/images"
+	"cloister.dev/cloister/internal/kubernetes"
 	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
 )
@@ -117,6 +118,17 @@ func openStore(ctx context.Context, c config.Config) (*store.Etcd, error) {
 		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("the store does not answer: %w", err)
+		}
+	}
+}
+
+// preload brings the images of clusters into containerd, so that the first cluster need not wait for them.
+func preload(ctx context.Context, e *engine.Engine, log *slog.Logger) {
+	for _, v := range kubernetes.Versions() {
+		for _, name := range []string{"kube-v" + v, "node-v" + v} {
+			if err := e.Load(ctx, name); err != nil && ctx.Err() == nil {
+				log.WarnContext(ctx, "load an image ahead", "image", name, "error", err)
+			}
 		}
 	}
 }

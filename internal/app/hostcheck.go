@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"cloister.dev/cloister/internal/atomicfile"
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/images"
@@ -48,6 +50,24 @@ func checkHost(ctx context.Context, c config.Config, say Progress) error {
 			return err
 		}
 		missing = append(missing, clash...)
+		if c.Listen != "" {
+			l, err := net.Listen("tcp", c.Listen)
+			if err != nil {
+				missing = append(missing, fmt.Sprintf("listen: %v: set another port", err))
+			} else if err := l.Close(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, need := range []struct {
+		dir string
+		gib uint64
+	}{{c.CacheDir, 10}, {c.DataDir, 2}} {
+		if full, err := lacksSpace(need.dir, need.gib<<30); err != nil {
+			return err
+		} else if full != "" {
+			missing = append(missing, full)
+		}
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("this host is not ready:\n  - %s", strings.Join(missing, "\n  - "))
@@ -56,6 +76,30 @@ func checkHost(ctx context.Context, c config.Config, say Progress) error {
 		return err
 	}
 	return setKernel(c, say)
+}
+
+// lacksSpace says what is missing for the folder, or for the first one above it that is there.
+// Built artefacts are counted: where they are, no space is needed for them.
+func lacksSpace(dir string, want uint64) (string, error) {
+	if built, err := os.ReadDir(filepath.Join(dir, "artefacts")); err == nil && len(built) > 0 {
+		want = 1 << 30
+	}
+	for {
+		var st unix.Statfs_t
+		err := unix.Statfs(dir, &st)
+		if errors.Is(err, os.ErrNotExist) && dir != "/" {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("free space of %s: %w", dir, err)
+		}
+		free := st.Bavail * uint64(st.Bsize)
+		if free >= want {
+			return "", nil
+		}
+		return fmt.Sprintf("the disk at %s has %.1f GiB left and needs %.1f: make room, or set dataDir and cacheDir to other disks", dir, float64(free)/(1<<30), float64(want)/(1<<30)), nil
+	}
 }
 
 // poolClash finds addresses and routes of the host that lie in the pool.

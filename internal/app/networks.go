@@ -58,6 +58,13 @@ func (n *networks) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	mtu, err := n.fabric.UplinkMTU()
+	if err != nil {
+		return err
+	}
+	for i := range snap.networks {
+		snap.networks[i].MTU = mtu
+	}
 	n.number++
 	host := netplan.Host{Pool: n.cfg.PublicPool, Edge: n.cfg.EdgeAddress(), ARM: n.cfg.ARMAddress(), DNS: n.cfg.DNSAddress(), LAN: n.cfg.LANPrefixes, Networks: snap.networks, Services: snap.services, MTU: mtu}
 	plans := map[string][]netplan.Namespace{"host": netplan.ForHost(host)}

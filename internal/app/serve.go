@@ -130,6 +130,7 @@ func (d *daemon) run(ctx context.Context) error {
 	g.Go(func() error { return ids.Run(ctx) })
 	g.Go(func() error { return d.listen(ctx, net, server, ids) })
 
+	go preload(ctx, e, d.log)
 	w := &workloads{store: s, engine: e, fabric: net, log: d.log}
 	if err := w.sweep(ctx, map[string]bool{storeWorkload: true, resolverWorkload: true}); err != nil {
 		return fmt.Errorf("containers: %w", err)
@@ -187,6 +188,14 @@ func (d *daemon) listen(ctx context.Context, f *fabric.Fabric, server *arm.Serve
 	}
 	cert := &certificates{ca: ca, addrs: []netip.Addr{d.cfg.ARMAddress(), netip.MustParseAddr("127.0.0.1")}}
 	srv := arm.NewHTTPServer(handler(server, ids), d.log)
+	listeners := []net.Listener{l}
+	if d.cfg.Listen != "" {
+		own, err := f.Listen(netplan.HostNS, d.cfg.Listen)
+		if err != nil {
+			return errors.Join(fmt.Errorf("ARM endpoint: %w", err), l.Close())
+		}
+		listeners = append(listeners, own)
+	}
 	stop := context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
@@ -195,11 +204,17 @@ func (d *daemon) listen(ctx context.Context, f *fabric.Fabric, server *arm.Serve
 	defer stop()
 	d.parts.set("ARM endpoint", nil)
 	d.log.InfoContext(ctx, "the ARM endpoint answers", "url", d.cfg.BaseURL())
-	err = srv.Serve(tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: cert.get}))
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+	var g errgroup.Group
+	for _, l := range listeners {
+		g.Go(func() error {
+			err := srv.Serve(tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: cert.get}))
+			if errors.Is(err, http.ErrServerClosed) {
+				err = nil
+			}
+			return err
+		})
 	}
-	return err
+	return g.Wait()
 }
 
 // handler leads sign-in to identity and everything else to ARM.

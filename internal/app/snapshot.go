@@ -63,7 +63,7 @@ func collect(ctx context.Context, s store.Store) (*snapshot, error) {
 	for _, r := range resources {
 		switch id := r.ParsedID(); {
 		case strings.EqualFold(r.Type, kit.NetworkType):
-			networks[id.Key()] = &netplan.Network{ID: id.Key(), Prefixes: prefixes(kit.Props(r).Doc("addressSpace")["addressPrefixes"]), Outbound: virtualnetworks.Outbound(r), Groups: groups, MTU: mtu}
+			networks[id.Key()] = &netplan.Network{ID: id.Key(), Prefixes: prefixes(kit.Props(r).Doc("addressSpace")["addressPrefixes"]), Outbound: virtualnetworks.Outbound(r), Groups: groups}
 		case strings.EqualFold(r.Type, kit.RuleType):
 			g := groups[id.Parent().Key()]
 			g.Rules = append(g.Rules, ruleOf(r))
@@ -103,8 +103,6 @@ func collect(ctx context.Context, s store.Store) (*snapshot, error) {
 	return out, nil
 }
 
-// mtu is that of every link. The host's uplink is as large or larger on nearly every machine; ICMP tells where it is not.
-const mtu = 1500
 
 // linksOf takes the pair of addresses of every endpoint, and frees those of endpoints that are gone.
 func linksOf(ctx context.Context, s store.Store, ends map[string]spec.Endpoint) (map[string][]netip.Addr, error) {

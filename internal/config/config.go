@@ -23,7 +23,8 @@ type Config struct {
 	// PublicPool is the prefix of public addresses on the edge. The first address is
 	// the edge itself, the second the ARM endpoint, the third the public DNS server.
 	PublicPool netip.Prefix `json:"publicPool"`
-	// Listen makes the ARM endpoint listen on a host address instead of the edge (tests, no root).
+	// Listen is a loopback address and a port of this host at which the ARM endpoint answers, too, and which it
+	// then calls itself: for clients that come by a tunnel. Virtual networks cannot reach it.
 	Listen   string   `json:"listen,omitempty"`
 	Regions  []string `json:"regions"` // the first is the default
 	TenantID string   `json:"tenantID,omitempty"`
@@ -67,6 +68,11 @@ func (c Config) Validate() error {
 	}
 	if !c.PublicPool.IsValid() || !c.PublicPool.Addr().Is4() || c.PublicPool.Bits() > 28 {
 		errs = append(errs, fmt.Errorf("publicPool: %s is not an IPv4 prefix of /28 or larger", c.PublicPool))
+	}
+	if c.Listen != "" {
+		if a, err := netip.ParseAddrPort(c.Listen); err != nil || !a.Addr().IsLoopback() || a.Port() == 0 {
+			errs = append(errs, fmt.Errorf("listen: %q is not a loopback address and a port like 127.0.0.1:8443", c.Listen))
+		}
 	}
 	if len(c.Regions) == 0 {
 		errs = append(errs, errors.New("regions: at least one is needed"))

@@ -43,7 +43,16 @@ func (e *Engine) Apply(ctx context.Context, want spec.Workload, netns string, fi
 	st := e.state(want.Name)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	hash, err := hashOf(want, netns, files)
+	image := ""
+	if want.Kind == spec.KindSystem || want.Kind == spec.KindResolver {
+		// Cloister's own parts are of its own version. Clusters keep what they were made of until somebody upgrades them.
+		_, ref, err := e.Images(ctx, want.Image)
+		if err != nil {
+			return spec.WorkloadStatus{}, fmt.Errorf("image %s: %w", want.Image, err)
+		}
+		image = ref
+	}
+	hash, err := hashOf(want, image, netns, files)
 	if err != nil {
 		return spec.WorkloadStatus{}, err
 	}
@@ -80,14 +89,14 @@ func (e *Engine) Apply(ctx context.Context, want spec.Workload, netns string, fi
 }
 
 // hashOf names what the container is made of. `Stopped` is how it is, not what it is.
-func hashOf(want spec.Workload, netns string, files map[string][]byte) (string, error) {
+func hashOf(want spec.Workload, image, netns string, files map[string][]byte) (string, error) {
 	want.Stopped = false
 	b, err := json.Marshal(want)
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%d %s %s\n", profileVersion, netns, b)
+	fmt.Fprintf(h, "%d %s %s %s\n", profileVersion, image, netns, b)
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		fmt.Fprintf(h, "%s %d\n", path, len(files[path]))
 		h.Write(files[path])

@@ -51,7 +51,7 @@ func TestRender(t *testing.T) {
 func TestHash(t *testing.T) {
 	w := spec.Workload{Name: "w", Image: "i", Files: map[string]spec.File{"/a": {Text: "a"}}}
 	files := map[string][]byte{"/a": []byte("a"), "/b": []byte("b")}
-	first, err := hashOf(w, "/run/netns/x", files)
+	first, err := hashOf(w, "", "/run/netns/x", files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,10 +68,13 @@ func TestHash(t *testing.T) {
 	} {
 		other, content := w, map[string][]byte{"/a": []byte("a"), "/b": []byte("b")}
 		netns := c.change(&other, content)
-		got, err := hashOf(other, netns, content)
+		got, err := hashOf(other, "", netns, content)
 		if err != nil || (got == first) != c.same {
 			t.Errorf("%s: %s, %v; first %s, want the same: %t", c.what, got, err, first, c.same)
 		}
+	}
+	if other, err := hashOf(w, "i:2", "/run/netns/x", files); err != nil || other == first {
+		t.Errorf("another image: %s, %v", other, err)
 	}
 }
 

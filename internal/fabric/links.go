@@ -28,6 +28,34 @@ func (f *Fabric) handle(name string) (*netlink.Handle, netns.NsHandle, error) {
 	return h, ns, nil
 }
 
+// largestMTU is that of links in virtual networks: larger ones are not what guests expect.
+const largestMTU = 1500
+
+// UplinkMTU is the largest packet that the host's default route takes, at most 1500 bytes.
+func (f *Fabric) UplinkMTU() (int, error) {
+	h, ns, err := f.handle(netplan.HostNS)
+	if err != nil {
+		return 0, err
+	}
+	defer h.Close()
+	defer func() { _ = ns.Close() }()
+	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return 0, fmt.Errorf("list the host's routes: %w", err)
+	}
+	for _, r := range routes {
+		if r.Dst != nil && !r.Dst.IP.IsUnspecified() || r.LinkIndex == 0 {
+			continue
+		}
+		link, err := h.LinkByIndex(r.LinkIndex)
+		if err != nil {
+			return 0, fmt.Errorf("the host's uplink: %w", err)
+		}
+		return min(largestMTU, link.Attrs().MTU), nil
+	}
+	return largestMTU, nil
+}
+
 // applyLinks makes the veth pairs of a namespace and removes those of ours that the plan does not name.
 func (f *Fabric) applyLinks(plan netplan.Namespace) error {
 	h, ns, err := f.handle(plan.Name)
