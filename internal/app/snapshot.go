@@ -103,7 +103,6 @@ func collect(ctx context.Context, s store.Store) (*snapshot, error) {
 	return out, nil
 }
 
-
 // linksOf takes the pair of addresses of every endpoint, and frees those of endpoints that are gone.
 func linksOf(ctx context.Context, s store.Store, ends map[string]spec.Endpoint) (map[string][]netip.Addr, error) {
 	for {
