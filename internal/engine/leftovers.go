@@ -38,13 +38,15 @@ func Clear(ctx context.Context, dataDir, runDir, cgroup string) error {
 			return err
 		}
 	}
-	if err := removeGroup(cgroup); err != nil {
-		return err
+	for group := cgroup; group != "/"; group = filepath.Dir(group) {
+		if err := removeGroup(group); err != nil {
+			return err
+		}
 	}
 	return errors.Join(unmountBelow(filepath.Join(runDir, "containerd")), unmountBelow(rootDir(dataDir)))
 }
 
-// removeGroup removes the cgroup that the containers' own lie in, unless somebody else's lie there, too.
+// removeGroup removes a cgroup in which other containers' may have been, unless something is in it now.
 func removeGroup(cgroup string) error {
 	roots, err := filepath.Glob("/sys/fs/cgroup/*" + cgroup)
 	if err != nil {

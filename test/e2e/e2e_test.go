@@ -34,6 +34,7 @@ func TestStory(t *testing.T) {
 	data, home, own := t.TempDir(), t.TempDir(), os.Getenv("HOME")
 	for name, value := range map[string]string{
 		"CLOISTER_DATA_DIR": filepath.Join(data, "data"), "CLOISTER_RUN_DIR": filepath.Join(data, "run"), "HOME": home,
+		"CLOISTER_CGROUP":     "/cloister/story",
 		"CLOISTER_SOURCE_DIR": filepath.Dir(filepath.Dir(bin)), "GOCACHE": goEnv(t, "GOCACHE"), "GOMODCACHE": goEnv(t, "GOMODCACHE"),
 	} {
 		t.Setenv(name, value)
