@@ -3,6 +3,7 @@ package containers
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -52,7 +53,7 @@ func newHost(t *testing.T, more ...string) *host {
 	}
 	run := filepath.Join(dir, "run")
 	h := &host{options: engine.Options{
-		DataDir: filepath.Join(dir, "data"), RunDir: run, Cgroup: "/cloister", Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		DataDir: filepath.Join(dir, "data"), RunDir: run, Cgroup: fmt.Sprintf("/cloister/test-%d", os.Getpid()), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Logger: filepath.Join(built["logger-programs"].Path, "cloister-logger"), Runc: filepath.Join(built["runc-programs"].Path, "runc"),
 		Images: func(_ context.Context, name string) (string, string, error) {
 			return built[name].Path, built[name].Ref, nil
@@ -76,6 +77,9 @@ func newHost(t *testing.T, more ...string) *host {
 			}
 		}
 		if err := engine.StopContainerd(ctx, run); err != nil {
+			t.Error(err)
+		}
+		if err := engine.Clear(ctx, h.options.DataDir, run, h.options.Cgroup); err != nil {
 			t.Error(err)
 		}
 		if err := os.RemoveAll(dir); err != nil {
@@ -254,7 +258,7 @@ func (h *host) pid(t *testing.T, name string) int {
 	}
 	for _, p := range procs {
 		b, err := os.ReadFile(p)
-		if err != nil || !strings.Contains(string(b), ":/cloister/"+name+"\n") {
+		if err != nil || !strings.Contains(string(b), ":"+h.options.Cgroup+"/"+name+"\n") {
 			continue
 		}
 		pid := 0
@@ -281,12 +285,12 @@ func (h *host) nothingLeft(t *testing.T, name string) {
 			t.Errorf("left: %s/%s", dir, e.Name())
 		}
 	}
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/cloister/" + name)
+	groups, err := filepath.Glob("/sys/fs/cgroup/*" + h.options.Cgroup + "/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat("/sys/fs/cgroup/cloister/" + name); err == nil {
-		groups = append(groups, "/sys/fs/cgroup/cloister/"+name)
+	if _, err := os.Stat("/sys/fs/cgroup" + h.options.Cgroup + "/" + name); err == nil {
+		groups = append(groups, "/sys/fs/cgroup"+h.options.Cgroup+"/"+name)
 	}
 	if len(groups) > 0 {
 		t.Errorf("groups left: %v", groups)
