@@ -41,5 +41,9 @@ net: images
 e2e: build
 	$(GO) test -count=1 -timeout 60m -v ./test/e2e/...
 
+bench: install build ## measure side by side with named peers (root); WHAT="arm dns" chooses
+	$(GO) build -o bin/bench ./bench
+	CLOISTER_SOURCE_DIR=$${CLOISTER_SOURCE_DIR:-$(CURDIR)} bin/bench $(WHAT)
+
 clean: ## remove bin/
 	rm -rf bin

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -89,8 +90,8 @@ func keep(ctx context.Context, e *engine.Engine, w spec.Workload, log *slog.Logg
 	}
 }
 
-// openStore connects to the store and waits until it answers.
-func openStore(ctx context.Context, c config.Config) (*store.Etcd, error) {
+// openStore connects to the store, waits until it answers, and keeps what is in it in memory.
+func openStore(ctx context.Context, c config.Config) (*store.Cached, error) {
 	endpoints := c.StoreEndpoints
 	if len(endpoints) == 0 {
 		endpoints = []string{"unix://" + storeSocket(c)}
@@ -109,17 +110,11 @@ func openStore(ctx context.Context, c config.Config) (*store.Etcd, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		try, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, _, err := s.List(try, "/ping/")
-		cancel()
-		if err == nil {
-			return s, nil
-		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("the store does not answer: %w", err)
-		}
+	cached, err := store.NewCached(ctx, s, "/")
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
+	return cached, nil
 }
 
 // preload brings the images of clusters into containerd, so that the first cluster need not wait for them.

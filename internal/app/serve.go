@@ -118,11 +118,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if _, err := identity.EnsureCredentials(ctx, s, d.cfg, CredentialsFile(d.cfg)); err != nil {
 		return fmt.Errorf("identity: %w", err)
 	}
-	ids, err := identity.Open(ctx, s, d.cfg)
-	if err != nil {
-		return fmt.Errorf("identity: %w", err)
-	}
-	server, err := newServer(d.cfg, s, ids, d.log)
+	ids, server, err := newEndpoint(ctx, d.cfg, s, d.log)
 	if err != nil {
 		return err
 	}

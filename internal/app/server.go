@@ -1,7 +1,10 @@
 package app
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	"cloister.dev/cloister/internal/arm"
@@ -17,6 +20,31 @@ import (
 	"cloister.dev/cloister/internal/provider/resources"
 	"cloister.dev/cloister/internal/store"
 )
+
+// newEndpoint makes what answers at the ARM endpoint.
+func newEndpoint(ctx context.Context, c config.Config, s store.Store, log *slog.Logger) (*identity.Service, *arm.Server, error) {
+	ids, err := identity.Open(ctx, s, c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("identity: %w", err)
+	}
+	server, err := newServer(c, s, ids, log)
+	return ids, server, err
+}
+
+// Handler is the ARM endpoint's over a store, for measurements: the same that Serve
+// answers with. It follows changes of the store until ctx ends.
+func Handler(ctx context.Context, c config.Config, s store.Store, log *slog.Logger) (http.Handler, error) {
+	ids, server, err := newEndpoint(ctx, c, s, log)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		if err := ids.Run(ctx); err != nil && ctx.Err() == nil {
+			log.ErrorContext(ctx, "identity", "error", err)
+		}
+	}()
+	return handler(server, ids), nil
+}
 
 // newServer lists every resource type. A new provider is a line here.
 func newServer(c config.Config, s store.Store, ids *identity.Service, log *slog.Logger) (*arm.Server, error) {

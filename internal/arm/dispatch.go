@@ -83,7 +83,9 @@ func (s *Server) resolve(segs []string) (resourceid.ID, *Type, error) {
 	if err := s.checkScope(id, t); err != nil {
 		return none, nil, err
 	}
-	id, err = resourceid.Parse(s.canonical(id))
+	if canonical := s.canonical(id); canonical != id.String() {
+		id, err = resourceid.Parse(canonical)
+	}
 	return id, t, err
 }
 

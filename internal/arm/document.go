@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -96,13 +97,14 @@ func (r *Resource) fingerprint() (string, error) { return digest(r) }
 
 func (r *Resource) copy() *Resource {
 	out := *r
+	out.shared = nil
 	out.Body, _ = clone(r.Body).(map[string]any)
 	out.Private, _ = clone(r.Private).(map[string]any)
 	return &out
 }
 
 // ETag is the resource's version: W/"<revision>".
-func (r *Resource) ETag() string { return fmt.Sprintf(`W/"%d"`, r.Rev) }
+func (r *Resource) ETag() string { return `W/"` + strconv.FormatInt(r.Rev, 10) + `"` }
 
 // Document is the resource as clients see it.
 func (s *Server) Document(ctx context.Context, r *Resource) (map[string]any, error) {
@@ -110,6 +112,11 @@ func (s *Server) Document(ctx context.Context, r *Resource) (map[string]any, err
 	if err != nil {
 		return nil, err
 	}
+	return s.complete(ctx, r, s.types[strings.ToLower(r.Type)], doc)
+}
+
+// complete adds to a copy of the resource's body what clients see beside it.
+func (s *Server) complete(ctx context.Context, r *Resource, t *Type, doc map[string]any) (map[string]any, error) {
 	if doc == nil {
 		doc = map[string]any{}
 	}
@@ -123,7 +130,10 @@ func (s *Server) Document(ctx context.Context, r *Resource) (map[string]any, err
 		doc["properties"] = properties
 	}
 	properties["provisioningState"] = r.State
-	if t := s.types[strings.ToLower(r.Type)]; t != nil && t.View != nil {
+	if t != nil && t.View != nil {
+		if r.shared != nil {
+			r = r.copy()
+		}
 		if err := t.View(ctx, r, doc); err != nil {
 			return nil, fmt.Errorf("show %s: %w", r.ID, err)
 		}

@@ -11,14 +11,21 @@ func (s *Server) serveGet(ctx context.Context, q *request, id resourceid.ID, t *
 	if err := s.authorize(ctx, q.principal, t.Name+"/read", id.String()); err != nil {
 		return nil, err
 	}
-	r, err := s.get(ctx, id)
+	r, err := s.read.shared(ctx, id)
+	if IsNotFound(err) {
+		r, err = s.get(ctx, id) // says what is missing
+	}
 	if err != nil {
 		return nil, err
 	}
 	if q.http.Method == http.MethodHead {
 		return &Response{Status: http.StatusNoContent, Headers: map[string]string{"ETag": r.ETag()}}, nil
 	}
-	return s.shown(ctx, r, http.StatusOK)
+	doc, err := s.render(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &Response{Status: http.StatusOK, Headers: map[string]string{"Etag": r.ETag()}, Body: doc}, nil
 }
 
 // get reads a resource; of what is not there it says which part is missing first.

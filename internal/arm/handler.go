@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,14 +28,14 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	id := uuid.NewString()
-	h := w.Header()
-	h.Set("x-ms-request-id", id)
-	h.Set("x-ms-correlation-request-id", id)
-	if c := r.Header.Get("x-ms-correlation-request-id"); clientID.MatchString(c) {
-		h.Set("x-ms-correlation-request-id", c)
+	h := w.Header() // names in the form that net/http keeps need no rewriting
+	h.Set("X-Ms-Request-Id", id)
+	h.Set("X-Ms-Correlation-Request-Id", id)
+	if c := r.Header.Get("X-Ms-Correlation-Request-Id"); clientID.MatchString(c) {
+		h.Set("X-Ms-Correlation-Request-Id", c)
 	}
-	if c := r.Header.Get("x-ms-client-request-id"); clientID.MatchString(c) && strings.EqualFold(r.Header.Get("x-ms-return-client-request-id"), "true") {
-		h.Set("x-ms-client-request-id", c)
+	if c := r.Header.Get("X-Ms-Client-Request-Id"); clientID.MatchString(c) && strings.EqualFold(r.Header.Get("X-Ms-Return-Client-Request-Id"), "true") {
+		h.Set("X-Ms-Client-Request-Id", c)
 	}
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -132,16 +133,36 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, resp *Response) {
 		return
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
-	b, err := json.Marshal(resp.Body)
+	b, done, err := encode(resp.Body)
+	defer done()
 	if err != nil {
 		s.Logger.ErrorContext(r.Context(), "answer cannot be encoded", "path", printable(r.URL.Path), "error", err)
 		resp.Status = http.StatusInternalServerError
 		b = []byte(`{"error":{"code":"InternalServerError","message":"The answer could not be encoded."}}`)
 	}
+	h.Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(resp.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(b) // the client is gone: nobody to tell
 	}
+}
+
+// encode is the body in JSON. done must be called when b was sent.
+func encode(body any) (b []byte, done func(), err error) {
+	switch body := body.(type) {
+	case rendered:
+		return body, func() {}, nil
+	case listing:
+		buf := buffers.Get().(*[]byte)
+		*buf, err = body.appendTo((*buf)[:0])
+		return *buf, func() {
+			if cap(*buf) <= keptBuffer {
+				buffers.Put(buf)
+			}
+		}, err
+	}
+	b, err = json.Marshal(body)
+	return b, func() {}, err
 }
 
 func (s *Server) logRequest(q *request, id string, resp *Response, err error, took time.Duration) {
@@ -149,15 +170,18 @@ func (s *Server) logRequest(q *request, id string, resp *Response, err error, to
 	if q.http.Method == http.MethodGet || q.http.Method == http.MethodHead {
 		level = slog.LevelDebug
 	}
+	if resp.Status >= 500 {
+		level = slog.LevelError
+	}
+	if !s.Logger.Enabled(q.http.Context(), level) {
+		return
+	}
 	args := []any{"method", q.http.Method, "path", printable(q.http.URL.Path), "status", resp.Status, "ms", took.Milliseconds(), "request", id, "principal", q.principal.ObjectID}
 	if c := q.http.Header.Get("CommandName"); c != "" {
 		args = append(args, "command", printable(c))
 	}
 	if err != nil {
 		args = append(args, "error", err)
-	}
-	if resp.Status >= 500 {
-		level = slog.LevelError
 	}
 	s.Logger.Log(q.http.Context(), level, "request", args...)
 }

@@ -2,6 +2,7 @@ package arm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -39,7 +40,7 @@ func (s *Server) serveAll(ctx context.Context, q *request, scope resourceid.ID) 
 			return nil, err
 		}
 	}
-	all, err := s.read.Below(ctx, scope.String(), "")
+	all, err := s.read.sharedBelow(ctx, scope.String(), "")
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func (s *Server) serveAll(ctx context.Context, q *request, scope resourceid.ID) 
 		return nil, err
 	}
 	expand := strings.Split(q.query["$expand"], ",")
-	return s.page(q, visible, func(r *Resource) (any, error) { return brief(r, expand), nil })
+	return s.page(q, visible, func(r *Resource) (rendered, error) { return json.Marshal(brief(r, expand)) })
 }
 
 // brief is a resource as it stands in lists of all resources.
@@ -99,7 +100,7 @@ func (s *Server) serveList(ctx context.Context, q *request, id resourceid.ID, t 
 	if err != nil {
 		return nil, err
 	}
-	return s.page(q, visible, func(r *Resource) (any, error) { return s.Document(ctx, r) })
+	return s.page(q, visible, func(r *Resource) (rendered, error) { return s.render(ctx, r) })
 }
 
 func (s *Server) collect(ctx context.Context, q *request, id, parent resourceid.ID, t *Type) ([]*Resource, error) {
@@ -108,7 +109,7 @@ func (s *Server) collect(ctx context.Context, q *request, id, parent resourceid.
 			return nil, err
 		}
 	}
-	all, err := s.read.Below(ctx, parent.String(), t.Name)
+	all, err := s.read.sharedBelow(ctx, parent.String(), t.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +120,9 @@ func (s *Server) collect(ctx context.Context, q *request, id, parent resourceid.
 		return all, nil
 	}
 	var out []*Resource
+	parentKey := parent.Key()
 	for _, r := range all {
-		if r.ParsedID().Parent().Key() == parent.Key() {
+		if r.ParsedID().Parent().Key() == parentKey {
 			out = append(out, r)
 		}
 	}
@@ -144,7 +146,7 @@ func (s *Server) collectExtensions(ctx context.Context, id resourceid.ID, t *Typ
 	for err == nil && above.String() != "/" {
 		above = above.Parent()
 		prefix := strings.TrimSuffix(above.String(), "/") + "/providers/" + t.Name
-		at, berr := s.read.Below(ctx, prefix, t.Name)
+		at, berr := s.read.sharedBelow(ctx, prefix, t.Name)
 		if berr != nil {
 			return nil, berr
 		}

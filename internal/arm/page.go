@@ -13,7 +13,7 @@ const pageSize = 1000
 
 // page answers with the resources that the filter takes, $top of them, after $skiptoken,
 // ordered by id, with a nextLink if there are more.
-func (s *Server) page(q *request, found []*Resource, show func(*Resource) (any, error)) (*Response, error) {
+func (s *Server) page(q *request, found []*Resource, show func(*Resource) (rendered, error)) (*Response, error) {
 	take, perr := parseFilter(q.query["$filter"])
 	if perr != nil {
 		return nil, perr
@@ -22,11 +22,11 @@ func (s *Server) page(q *request, found []*Resource, show func(*Resource) (any, 
 	if perr != nil {
 		return nil, perr
 	}
-	slices.SortFunc(found, func(a, b *Resource) int { return strings.Compare(a.ParsedID().Key(), b.ParsedID().Key()) })
-	value, last := []any{}, ""
+	slices.SortFunc(found, func(a, b *Resource) int { return strings.Compare(a.key(), b.key()) })
+	value, last := make([]rendered, 0, min(len(found), size)), ""
 	more := false
 	for _, r := range found {
-		key := r.ParsedID().Key()
+		key := r.key()
 		if key <= after || !take.matches(r) {
 			continue
 		}
@@ -40,9 +40,9 @@ func (s *Server) page(q *request, found []*Resource, show func(*Resource) (any, 
 		}
 		value, last = append(value, doc), key
 	}
-	body := map[string]any{"value": value}
+	body := listing{value: value}
 	if more {
-		body["nextLink"] = s.nextLink(q, last)
+		body.next = s.nextLink(q, last)
 	}
 	return &Response{Body: body}, nil
 }

@@ -26,6 +26,9 @@ type Resource struct {
 	ChangedAt time.Time      `json:"changedAt"`
 	CreatedBy string         `json:"createdBy,omitempty"` // object id
 	Rev       int64          `json:"-"`                   // the store's revision; ETag is W/"<rev>"
+
+	id     resourceid.ID // ID parsed, if it was
+	shared *shared       // set: this one belongs to all readers
 }
 
 // What provisioningState may be.
@@ -38,10 +41,17 @@ const (
 )
 
 // Key is where the resource with this id is stored.
-func Key(id string) string { return "/res" + resourceid.MustParse(id).Key() }
+func Key(id string) string { return keyOf(resourceid.MustParse(id)) }
+
+func keyOf(id resourceid.ID) string { return "/res" + id.Key() }
 
 // ParsedID is the resource's id.
-func (r *Resource) ParsedID() resourceid.ID { return resourceid.MustParse(r.ID) }
+func (r *Resource) ParsedID() resourceid.ID {
+	if r.id.String() == r.ID && r.ID != "" {
+		return r.id
+	}
+	return resourceid.MustParse(r.ID)
+}
 
 // Properties is the body's `properties`, made if there is none.
 func (r *Resource) Properties() map[string]any {

@@ -2,9 +2,7 @@ package arm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"cloister.dev/cloister/internal/resourceid"
@@ -20,8 +18,16 @@ func (rs *Resources) Get(ctx context.Context, id string) (*Resource, error) {
 	if err != nil {
 		return nil, BadRequest("InvalidResourceId", "%v", err)
 	}
-	r := &Resource{}
-	r.Rev, err = rs.Store.Get(ctx, Key(id), r)
+	r, err := rs.shared(ctx, parsed)
+	if err != nil {
+		return nil, err
+	}
+	return r.copy(), nil
+}
+
+// shared is Get for readers that change nothing: see type shared.
+func (rs *Resources) shared(ctx context.Context, parsed resourceid.ID) (*Resource, error) {
+	d, err := rs.Store.Doc(ctx, keyOf(parsed))
 	if errors.Is(err, store.ErrNotFound) {
 		if parsed.Namespace == "" && parsed.ResourceGroup() != "" {
 			return nil, NotFound("ResourceGroupNotFound", "Resource group '%s' could not be found.", parsed.ResourceGroup())
@@ -31,24 +37,36 @@ func (rs *Resources) Get(ctx context.Context, id string) (*Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, nil
+	return decodeShared(d)
 }
 
 // Below lists the resources whose ids begin with the scope, of one type (any
 // case) or, with "", of all. A scope is "/", a subscription, a group or a resource.
 func (rs *Resources) Below(ctx context.Context, scope, typ string) ([]*Resource, error) {
+	all, err := rs.sharedBelow(ctx, scope, typ)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range all {
+		all[i] = r.copy()
+	}
+	return all, nil
+}
+
+// sharedBelow is Below for readers that change nothing: see type shared.
+func (rs *Resources) sharedBelow(ctx context.Context, scope, typ string) ([]*Resource, error) {
 	prefix := "/res" + strings.TrimSuffix(strings.ToLower(scope), "/") + "/"
 	docs, _, err := rs.Store.List(ctx, prefix)
 	if err != nil {
 		return nil, err
 	}
-	var out []*Resource
+	out := make([]*Resource, 0, len(docs))
 	for _, d := range docs {
-		r := &Resource{Rev: d.Rev}
-		if err := json.Unmarshal(d.Value, r); err != nil {
-			return nil, fmt.Errorf("document at %s: %w", d.Key, err)
+		r, err := decodeShared(d)
+		if err != nil {
+			return nil, err
 		}
-		if typ == "" || strings.EqualFold(r.Type, typ) {
+		if typ == "" || r.Type == typ || strings.EqualFold(r.Type, typ) {
 			out = append(out, r)
 		}
 	}

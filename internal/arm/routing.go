@@ -12,6 +12,7 @@ import (
 type route struct {
 	Route
 	segs []string
+	rest bool // the first is {name...}
 }
 
 func isParam(seg string) bool { return strings.HasPrefix(seg, "{") && strings.HasSuffix(seg, "}") }
@@ -21,6 +22,9 @@ func (s *Server) addRoutes(routes []Route) error {
 	for _, r := range routes {
 		segs := strings.Split(strings.Trim(r.Pattern, "/"), "/")
 		for i, seg := range segs {
+			if strings.HasPrefix(seg, "{") != strings.HasSuffix(seg, "}") || seg == "" && len(segs) > 1 {
+				return fmt.Errorf("arm: route %s: %q is neither a word nor a name in braces", r.Pattern, seg)
+			}
 			if isRest(seg) && i > 0 {
 				return fmt.Errorf("arm: route %s: {name...} may only stand first", r.Pattern)
 			}
@@ -28,7 +32,7 @@ func (s *Server) addRoutes(routes []Route) error {
 		if r.Serve == nil || r.Method == "" || !strings.HasPrefix(r.Pattern, "/") {
 			return fmt.Errorf("arm: route %s %s: needs a method, a pattern that begins with a slash, and Serve", r.Method, r.Pattern)
 		}
-		s.routes = append(s.routes, route{r, segs})
+		s.routes = append(s.routes, route{r, segs, isRest(segs[0])})
 	}
 	slices.SortStableFunc(s.routes, func(a, b route) int { return b.literals() - a.literals() })
 	return nil
@@ -47,28 +51,33 @@ func (r route) literals() int {
 // match fills the pattern's names from a path. {name...} at the start takes what
 // is left over, as a scope: "/subscriptions/..", or "" for none.
 func (r route) match(segs []string) (map[string]string, bool) {
-	params, pattern := map[string]string{}, r.segs
-	if isRest(pattern[0]) {
+	pattern, scope := r.segs, []string(nil)
+	if r.rest {
 		n := len(segs) - (len(pattern) - 1)
 		if n < 0 {
 			return nil, false
 		}
-		name := strings.TrimSuffix(pattern[0][1:], "...}")
-		params[name] = ""
-		if n > 0 {
-			params[name] = "/" + strings.Join(segs[:n], "/")
-		}
-		pattern, segs = pattern[1:], segs[n:]
+		pattern, scope, segs = pattern[1:], segs[:n], segs[n:]
 	}
 	if len(pattern) != len(segs) {
 		return nil, false
 	}
-	for i, p := range pattern {
-		switch {
-		case isParam(p):
-			params[p[1:len(p)-1]] = segs[i]
-		case !strings.EqualFold(p, segs[i]):
+	for i, p := range pattern { // first whether, then what: most routes do not match
+		if !isParam(p) && !strings.EqualFold(p, segs[i]) {
 			return nil, false
+		}
+	}
+	params := map[string]string{}
+	if r.rest {
+		name := strings.TrimSuffix(r.segs[0][1:], "...}")
+		params[name] = ""
+		if len(scope) > 0 {
+			params[name] = "/" + strings.Join(scope, "/")
+		}
+	}
+	for i, p := range pattern {
+		if isParam(p) {
+			params[p[1:len(p)-1]] = segs[i]
 		}
 	}
 	return params, true

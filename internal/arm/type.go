@@ -39,6 +39,8 @@ type Type struct {
 	Remove func(ctx context.Context, r *Resource) (Progress, error)
 	// View adds what is computed at reading to the document that a client gets. It may be nil.
 	View func(ctx context.Context, r *Resource, doc map[string]any) error
+	// ViewAlone says that View depends on nothing but the resource: it is asked once for each version.
+	ViewAlone bool
 	// Actions are POSTs below the resource, by name in lower case.
 	Actions map[string]Action
 	// Watches maps changes elsewhere in the store to resources of this type.

@@ -126,8 +126,11 @@ func (d *Directory) Subscription(ctx context.Context, id string) (Subscription, 
 
 // HasSubscription tells whether there is such a subscription, in any case.
 func (d *Directory) HasSubscription(ctx context.Context, id string) (bool, error) {
-	_, err := d.Subscription(ctx, id)
-	if errors.Is(err, ErrUnknown) {
+	if !validGUID(id) {
+		return false, nil
+	}
+	_, err := d.Store.Get(ctx, keySubscriptions+strings.ToLower(id), nil)
+	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err

@@ -22,7 +22,7 @@ type ID struct {
 // Parse reads an id. Empty segments (`//`) are dropped and a trailing slash is ignored.
 // The number of types and names may differ by one: then the id is of a collection, and has no last name.
 func Parse(s string) (ID, error) {
-	var segs []string
+	segs := make([]string, 0, strings.Count(s, "/")+1)
 	for seg := range strings.SplitSeq(s, "/") {
 		if seg != "" {
 			segs = append(segs, seg)
@@ -60,6 +60,7 @@ func Parse(s string) (ID, error) {
 		return ID{}, fmt.Errorf("resource id %q: no namespace after providers", s)
 	}
 	id.Namespace = rest[0]
+	id.Types, id.Names = make([]string, 0, len(rest)/2), make([]string, 0, len(rest)/2)
 	for i, seg := range rest[1:] {
 		if i%2 == 0 {
 			id.Types = append(id.Types, seg)

@@ -58,21 +58,36 @@ func (e *Etcd) Close() error { return e.client.Close() }
 
 // Get implements Reader.
 func (e *Etcd) Get(ctx context.Context, key string, v any) (int64, error) {
+	d, err := e.Doc(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	return d.Rev, d.decode(v)
+}
+
+// Doc implements Reader.
+func (e *Etcd) Doc(ctx context.Context, key string) (Doc, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	resp, err := e.client.Get(ctx, key)
 	if err != nil {
-		return 0, fmt.Errorf("store: get %s: %w", key, err)
+		return Doc{}, fmt.Errorf("store: get %s: %w", key, err)
 	}
 	if len(resp.Kvs) == 0 {
-		return 0, ErrNotFound
+		return Doc{}, ErrNotFound
 	}
-	if v != nil {
-		if err := json.Unmarshal(resp.Kvs[0].Value, v); err != nil {
-			return 0, fmt.Errorf("store: document at %s: %w", key, err)
-		}
+	return Doc{Key: key, Value: resp.Kvs[0].Value, Rev: resp.Kvs[0].ModRevision}, nil
+}
+
+// decode reads the value into v, unless v is nil.
+func (d Doc) decode(v any) error {
+	if v == nil {
+		return nil
 	}
-	return resp.Kvs[0].ModRevision, nil
+	if err := json.Unmarshal(d.Value, v); err != nil {
+		return fmt.Errorf("store: document at %s: %w", d.Key, err)
+	}
+	return nil
 }
 
 // List implements Reader. It asks page by page, at the revision of the first
@@ -115,6 +130,15 @@ func (e *Etcd) list(ctx context.Context, prefix string, opts ...clientv3.OpOptio
 
 // Commit implements Store.
 func (e *Etcd) Commit(ctx context.Context, tx *Tx) (int64, error) {
+	rev, err := e.commit(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	return rev, nil
+}
+
+// commit is Commit. With ErrConflict, too, it returns the store's revision, 0 with other errors.
+func (e *Etcd) commit(ctx context.Context, tx *Tx) (int64, error) {
 	if tx.Err != nil {
 		return 0, fmt.Errorf("store: encode document: %w", tx.Err)
 	}
@@ -144,7 +168,7 @@ func (e *Etcd) Commit(ctx context.Context, tx *Tx) (int64, error) {
 	case err != nil:
 		return 0, fmt.Errorf("store: commit: %w", err)
 	case !resp.Succeeded:
-		return 0, ErrConflict
+		return resp.Header.Revision, ErrConflict
 	}
 	return resp.Header.Revision, nil
 }

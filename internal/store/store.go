@@ -22,6 +22,8 @@ type Doc struct {
 	Key   string
 	Value json.RawMessage
 	Rev   int64 // etcd's modification revision: the document's version
+
+	memo *memo // of documents in memory
 }
 
 // Event is one change. A deleted document has Deleted set and its last value, if known, in Value.
@@ -34,6 +36,8 @@ type Event struct {
 type Reader interface {
 	// Get decodes the document at key into v (unless v is nil) and returns its revision; ErrNotFound.
 	Get(ctx context.Context, key string, v any) (rev int64, err error)
+	// Doc returns the document at key as it is stored; ErrNotFound.
+	Doc(ctx context.Context, key string) (Doc, error)
 	// List returns every document below prefix, ordered by key, all at one store revision.
 	List(ctx context.Context, prefix string) (docs []Doc, rev int64, err error)
 }

@@ -29,10 +29,10 @@ func Types(d *identity.Directory) []*arm.Type {
 	a := &assignments{directory: d}
 	return []*arm.Type{{
 		Name: identity.TypeAssignment, APIVersions: versions, Names: guid, NameRule: "a GUID, like 4fec4850-8934-4065-b3ce-e98916bdb2bb",
-		Extension: true, Admit: a.admit, View: view,
+		Extension: true, Admit: a.admit, View: view, ViewAlone: true,
 	}, {
 		Name: identity.TypeRole, APIVersions: versions, Names: guid, NameRule: "a GUID, like 4fec4850-8934-4065-b3ce-e98916bdb2bb",
-		Extension: true, Admit: admitRole, Release: releaseRole, View: view,
+		Extension: true, Admit: admitRole, Release: releaseRole, View: view, ViewAlone: true,
 	}}
 }
 

@@ -59,12 +59,12 @@ func Types(d Deps) []*arm.Type {
 			Admit: z.admit, Release: z.release, View: z.view,
 			DeleteAfter: []string{kit.ClusterType, kit.EndpointType}, // they take their records away themselves
 		},
-		{Name: addressType, APIVersions: apiVersions, Names: recordNames, NameRule: recordRule, Admit: admitRecords, View: viewRecords},
-		{Name: aliasType, APIVersions: apiVersions, Names: recordNames, NameRule: recordRule, Admit: admitRecords, View: viewRecords},
+		{Name: addressType, APIVersions: apiVersions, Names: recordNames, NameRule: recordRule, Admit: admitRecords, View: viewRecords, ViewAlone: true},
+		{Name: aliasType, APIVersions: apiVersions, Names: recordNames, NameRule: recordRule, Admit: admitRecords, View: viewRecords, ViewAlone: true},
 		{
 			Name: kit.ZoneLinkType, APIVersions: apiVersions, Tracked: true, Global: true,
 			Names: linkNames, NameRule: "1 to 80 letters, digits, '_', '.' and '-', beginning with a letter or digit and ending with one or '_'",
-			Admit: admitLink, Release: releaseLink, View: viewLink,
+			Admit: admitLink, Release: releaseLink, View: viewLink, ViewAlone: true,
 		},
 	}
 }

@@ -18,7 +18,7 @@ func New(d kit.Deps) *arm.Type {
 	t := typ{d}
 	return &arm.Type{
 		Name: kit.BalancerType, APIVersions: kit.APIVersions, Tracked: true,
-		Admit: t.admit, Release: t.release, View: t.view,
+		Admit: t.admit, Release: t.release, View: t.view, ViewAlone: true,
 		DeleteAfter: []string{kit.InterfaceType, kit.MachineType, kit.ScaleSetType, kit.ClusterType},
 	}
 }

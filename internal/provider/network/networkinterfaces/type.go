@@ -18,7 +18,7 @@ func New(d kit.Deps) *arm.Type {
 	t := typ{d}
 	return &arm.Type{
 		Name: kit.InterfaceType, APIVersions: kit.APIVersions, Tracked: true, Async: true,
-		Admit: t.admit, Release: t.release, Reconcile: t.reconcile, View: view,
+		Admit: t.admit, Release: t.release, Reconcile: t.reconcile, View: view, ViewAlone: true,
 		Watches: []arm.Watch{{Prefix: spec.StatusKey(spec.NICPrefix), Map: func(_ context.Context, e store.Event) []string {
 			return []string{"/" + strings.TrimPrefix(e.Key, spec.StatusKey(spec.NICPrefix))}
 		}}},

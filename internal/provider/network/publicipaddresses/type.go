@@ -20,7 +20,7 @@ func New(d kit.Deps) *arm.Type {
 	t := typ{d}
 	return &arm.Type{
 		Name: kit.PublicIPType, APIVersions: kit.APIVersions, Tracked: true,
-		Admit: t.admit, Release: t.release, View: view,
+		Admit: t.admit, Release: t.release, View: view, ViewAlone: true,
 		DeleteAfter: []string{kit.InterfaceType, kit.BalancerType, kit.MachineType},
 	}
 }

@@ -20,7 +20,7 @@ func New() *arm.Type {
 		APIVersions: []string{"2025-04-01", "2024-11-01", "2024-03-01", "2023-07-01", "2022-09-01", "2021-04-01", "2020-06-01", "2019-10-01", "2018-05-01", "2016-06-01"},
 		Names:       regexp.MustCompile(`^[\p{L}\p{N}_().-]{0,89}[\p{L}\p{N}_()-]$`),
 		NameRule:    "1 to 90 letters, digits, '_', '-', '.', '(' and ')', and no '.' at the end",
-		Release:     release, View: view,
+		Release:     release, View: view, ViewAlone: true,
 	}
 }
 

@@ -1,7 +1,8 @@
 // Command kube is every Kubernetes program that Cloister runs, in one binary.
 //
 // The first argument, or the name that the binary was called by, chooses the
-// program: control-plane, kubelet, kube-proxy or kubectl.
+// program: control-plane, kubelet, kube-proxy or kubectl. kube-apiserver,
+// kube-controller-manager and kube-scheduler are there as upstream has them, to compare with.
 package main
 
 import (
@@ -17,6 +18,10 @@ var programs = map[string]func(args []string) int{
 	"kubelet":       kubelet,
 	"kube-proxy":    kubeProxy,
 	"kubectl":       kubectl,
+
+	"kube-apiserver":          upstreamAPIServer,
+	"kube-controller-manager": upstreamControllerManager,
+	"kube-scheduler":          upstreamScheduler,
 }
 
 func main() {
