@@ -17,6 +17,7 @@ import (
 
 	"cloister.dev/cloister/bench/armapi"
 	"cloister.dev/cloister/bench/figure"
+	"cloister.dev/cloister/bench/names"
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/images"
 )
@@ -42,12 +43,24 @@ var measurements = []measurement{
 		}
 		return armapi.Run(ctx, b.report, b.self, etcd)
 	}},
+	{"dns", func(ctx context.Context, b *bench) error {
+		coredns, err := b.program(ctx, "coredns-programs", "coredns")
+		if err != nil {
+			return err
+		}
+		peers, err := b.program(ctx, "peers", "")
+		if err != nil {
+			return err
+		}
+		return names.Run(ctx, b.report, b.self, coredns, peers)
+	}},
 }
 
 // roles are processes that measurements start of this program: its arguments are "role", the name and a folder.
 var roles = map[string]func(ctx context.Context, dir string) error{
 	armapi.RoleServer: armapi.Serve,
 	armapi.RoleBare:   armapi.ServeBare,
+	names.RoleServer:  names.Serve,
 }
 
 func main() {

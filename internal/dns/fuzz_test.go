@@ -60,7 +60,7 @@ func BenchmarkPrivateName(b *testing.B) {
 	q := new(dns.Msg).SetQuestion("c-2.guid.privatelink.eastus.azmk8s.io.", dns.TypeA)
 	b.ReportAllocs()
 	for b.Loop() {
-		if m := h.answer(q); len(m.Answer) != 1 {
+		if m, _ := h.answer(q); len(m.Answer) != 1 {
 			b.Fatal(m)
 		}
 	}

@@ -25,7 +25,7 @@ type handler struct {
 
 // ServeDNS implements dns.Handler.
 func (h *handler) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
-	resp := h.answer(req)
+	resp, own := h.answer(req)
 	if resp == nil {
 		return
 	}
@@ -44,22 +44,26 @@ func (h *handler) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 		}
 	}
 	resp.Truncate(size)
+	if own != nil {
+		own.ready.keep(req, resp)
+	}
 	if err := w.WriteMsg(resp); err != nil {
 		h.log.Debug("answer a query", "error", err)
 	}
 }
 
 // answer makes the response; nil: there is none (what is itself a response is not answered, or two servers could talk for ever).
-func (h *handler) answer(req *dns.Msg) *dns.Msg {
+// own is the view that it is from, if nobody else was asked.
+func (h *handler) answer(req *dns.Msg) (resp *dns.Msg, own *view) {
 	if req.Response {
-		return nil
+		return nil, nil
 	}
-	resp := new(dns.Msg)
+	resp = new(dns.Msg)
 	switch {
 	case req.Opcode != dns.OpcodeQuery:
-		return resp.SetRcode(req, dns.RcodeNotImplemented)
+		return resp.SetRcode(req, dns.RcodeNotImplemented), nil
 	case len(req.Question) != 1:
-		return resp.SetRcodeFormatError(req)
+		return resp.SetRcodeFormatError(req), nil
 	}
 	q := req.Question[0]
 	resp.SetReply(req)
@@ -68,20 +72,20 @@ func (h *handler) answer(req *dns.Msg) *dns.Msg {
 	switch {
 	case q.Qclass != dns.ClassINET, q.Qtype == dns.TypeANY, q.Qtype == dns.TypeAXFR, q.Qtype == dns.TypeIXFR:
 		resp.Rcode = dns.RcodeRefused
-		return resp
+		return resp, nil
 	case v == nil:
 		resp.Rcode = dns.RcodeServerFailure
-		return resp
+		return resp, nil
 	}
 	name := dns.CanonicalName(q.Name)
 	out := v.resolve(name, q.Qtype)
 	resp.Answer, resp.Ns, resp.Rcode = out.answer, out.ns, out.rcode
 	switch {
 	case out.forward == "":
-		resp.Authoritative = true
+		resp.Authoritative, own = true, v
 	case h.forwarder == nil:
 		resp.Rcode = dns.RcodeRefused // no resolver for strangers
-		return resp
+		return resp, nil
 	default:
 		h.elsewhere(v, out.forward, q.Qtype, resp)
 	}
@@ -91,7 +95,7 @@ func (h *handler) answer(req *dns.Msg) *dns.Msg {
 		first.Header().Name = q.Name
 		resp.Answer = append([]dns.RR{first}, resp.Answer[1:]...)
 	}
-	return resp
+	return resp, own
 }
 
 // elsewhere completes the response with what other servers say of the name. Where a CNAME

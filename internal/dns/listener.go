@@ -36,7 +36,7 @@ func open(o Options, netns, address string, h *handler) (*listener, error) {
 		return nil, err
 	}
 	l.servers = []*dns.Server{
-		{PacketConn: packet, Handler: h, UDPSize: ednsSize},
+		{PacketConn: newPackets(packet, h), Handler: h, UDPSize: ednsSize},
 		{
 			Listener: netutil.LimitListener(stream, maxConnections), Handler: h, MaxTCPQueries: maxTCPQueries,
 			ReadTimeout: tcpTimeout, WriteTimeout: tcpTimeout, IdleTimeout: func() time.Duration { return tcpTimeout },

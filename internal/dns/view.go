@@ -14,6 +14,7 @@ type view struct {
 	trees   map[string]*zone // names that everybody may know, and trees in which nothing else exists, by apex
 	loose   map[string]*zone // public names that are in none of the trees: zones of one name
 	forward bool             // other names are asked for elsewhere
+	ready   readyAnswers     // what was answered from here before
 }
 
 // root says no to names that are in no tree.

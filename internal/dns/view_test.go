@@ -100,7 +100,7 @@ func TestPublicServerRefusesTheWorld(t *testing.T) {
 	_, public := views(zones())
 	h := &handler{log: slog.New(slog.DiscardHandler)}
 	h.view.Store(public)
-	if r := h.answer(new(dns.Msg).SetQuestion("www.example.com.", dns.TypeA)); r.Rcode != dns.RcodeRefused || r.RecursionAvailable {
+	if r, _ := h.answer(new(dns.Msg).SetQuestion("www.example.com.", dns.TypeA)); r.Rcode != dns.RcodeRefused || r.RecursionAvailable {
 		t.Fatalf("got %v", r)
 	}
 }

@@ -24,6 +24,9 @@ var workstationPackages = []string{
 	"azure-cli", "bash-completion", "bind9-dnsutils", "ca-certificates", "curl", "iproute2", "iputils-ping", "jq", "less", "openssh-client", "openssl", "procps",
 }
 
+// peerPackages are what benchmarks compare with, so that the host need not have them.
+var peerPackages = []string{"haproxy", "unbound"}
+
 // bootstrap makes a Debian root file system from packages: a folder, or a tar
 // file if out ends with .tar. Documentation is left out.
 func bootstrap(ctx context.Context, out string, packages []string) error {

@@ -25,6 +25,7 @@ func recipes() map[string]recipe {
 		"logger-programs":     own("cloister-logger"),
 		"cloister-programs":   own("cloister", "internal"),
 		"node-base":           base(nodePackages),
+		"peers":               tree(peerPackages),
 		"workstation":         tree(workstationPackages, "usr/local/bin/kubectl"),
 
 		"etcd":     single("etcd-programs", "etcd"),
