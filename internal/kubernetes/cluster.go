@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 
@@ -115,12 +116,21 @@ func (m *Manager) workloadStatus(ctx context.Context, name string) (*spec.Worklo
 
 // setClusterStatus changes the cluster's status, as long as the cluster exists.
 func (m *Manager) setClusterStatus(ctx context.Context, name string, change func(*spec.ClusterStatus)) error {
+	for {
+		err := m.setClusterStatusOnce(ctx, name, change)
+		if !errors.Is(err, store.ErrConflict) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (m *Manager) setClusterStatusOnce(ctx context.Context, name string, change func(*spec.ClusterStatus)) error {
 	rev, err := m.Store.Get(ctx, spec.ClusterKey(name), nil)
 	if err != nil {
 		return err
 	}
 	key := spec.StatusKey(spec.ClusterKey(name))
-	old, _, err := get[spec.ClusterStatus](ctx, m.Store, key)
+	old, oldRev, err := get[spec.ClusterStatus](ctx, m.Store, key)
 	if err != nil {
 		return err
 	}
@@ -130,7 +140,7 @@ func (m *Manager) setClusterStatus(ctx context.Context, name string, change func
 	}
 	change(&s)
 	tx := new(store.Tx)
-	if err := put(ctx, m.Store, tx, key, s); err != nil || len(tx.Changes) == 0 {
+	if err := rewrite(tx, key, old, oldRev, s); err != nil || len(tx.Changes) == 0 {
 		return err
 	}
 	// A status that is written while its cluster goes would stay for ever.

@@ -41,6 +41,22 @@ func put(ctx context.Context, s store.Reader, tx *store.Tx, key string, v any) e
 	return nil
 }
 
+// rewrite is put for a document that was read before at revision rev: whoever changed it meanwhile wins.
+func rewrite(tx *store.Tx, key string, old any, rev int64, v any) error {
+	was, err := json.Marshal(old)
+	if err != nil {
+		return err
+	}
+	want, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if rev == 0 || !same(was, want) {
+		tx.Update(key, rev, json.RawMessage(want))
+	}
+	return nil
+}
+
 // same compares as JSON does: the store may have written the text in another way.
 func same(a, b json.RawMessage) bool {
 	if bytes.Equal(a, b) {

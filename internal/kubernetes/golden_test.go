@@ -37,6 +37,7 @@ var (
 			"node.kubernetes.io/instance-type": "Standard_DS2_v2", "kubernetes.io/role": "agent",
 		},
 		Taints:     []string{"CriticalAddonsOnly=true:NoSchedule"},
+		Register:   spec.Registration{Labels: map[string]string{"agentpool": "nodepool1", "kubernetes.azure.com/mode": "system", "topology.kubernetes.io/region": "eastus", "node.kubernetes.io/instance-type": "Standard_DS2_v2"}, Taints: []string{"CriticalAddonsOnly=true:NoSchedule"}},
 		ProviderID: "azure:///subscriptions/s/resourceGroups/mc/providers/Microsoft.Compute/virtualMachineScaleSets/vmss/virtualMachines/0",
 	}
 	testHost = args.Host{MilliCPU: 4000, MemoryBytes: 16 << 30, RestrictOOMScore: true}

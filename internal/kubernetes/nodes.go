@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ func (m *Manager) ensureNode(ctx context.Context, n spec.Node) error {
 		return err
 	}
 	if s := m.session(n.Cluster); s != nil {
-		if err := m.label(ctx, s, n); err != nil {
+		if err := errors.Join(m.label(ctx, s, n), m.taint(ctx, s, n)); err != nil {
 			return err
 		}
 	}

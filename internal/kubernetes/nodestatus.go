@@ -67,7 +67,7 @@ func (m *Manager) nodeChanged(s *session, name string) {
 	switch {
 	case err != nil:
 	case n != nil:
-		err = errors.Join(m.label(ctx, s, *n), m.reportNode(ctx, *n))
+		err = errors.Join(m.label(ctx, s, *n), m.taint(ctx, s, *n), m.reportNode(ctx, *n))
 	default:
 		err = m.sweepNode(ctx, s, name)
 	}
@@ -163,7 +163,7 @@ func (m *Manager) reportNodeOnce(ctx context.Context, n spec.Node) error {
 	if err != nil {
 		return err
 	}
-	old, _, err := get[spec.NodeStatus](ctx, m.Store, spec.StatusKey(key))
+	old, oldRev, err := get[spec.NodeStatus](ctx, m.Store, spec.StatusKey(key))
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,8 @@ func (m *Manager) reportNodeOnce(ctx context.Context, n spec.Node) error {
 		st = nodeStatus(nil, workload)
 	}
 	tx := new(store.Tx)
-	if err := put(ctx, m.Store, tx, spec.StatusKey(key), st); err != nil || len(tx.Changes) == 0 {
+	// Not put: what was read here decided, and the node's removal may have been written since.
+	if err := rewrite(tx, spec.StatusKey(key), old, oldRev, st); err != nil || len(tx.Changes) == 0 {
 		return err
 	}
 	return commit(ctx, m.Store, tx.Expect(key, rev))

@@ -55,11 +55,19 @@ type Node struct {
 	MemoryBytes int64             `json:"memoryBytes"`
 	Labels      map[string]string `json:"labels,omitempty"` // all of them, also those that a kubelet may not set
 	Taints      []string          `json:"taints,omitempty"` // key=value:Effect
+	Register    Registration      `json:"register"`
 	ProviderID  string            `json:"providerID"`
 	Stopped     bool              `json:"stopped,omitempty"`
 	// Removing has the node cordoned, drained, its object deleted and its
 	// workload ended; NodeStatus.Removed says when.
 	Removing bool `json:"removing,omitempty"`
+}
+
+// Registration is what a kubelet says of its node when it registers it: labels and taints as they were when
+// the node was made. Later changes go to the node's object, and do not restart the node.
+type Registration struct {
+	Labels map[string]string `json:"labels,omitempty"`
+	Taints []string          `json:"taints,omitempty"`
 }
 
 // NodeStatus is what internal/kubernetes reports.

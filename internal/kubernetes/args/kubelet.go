@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"cloister.dev/cloister/internal/spec"
 )
 
@@ -36,7 +38,7 @@ func Kubelet(n spec.Node, c spec.Cluster, h Host) string {
 		"clusterDomain": "cluster.local", "clusterDNS": []string{c.DNSService.String()},
 		"resolvConf": ResolvConf,
 		"providerID": n.ProviderID, "maxPods": n.MaxPods,
-		"registerWithTaints": taints(n.Taints),
+		"registerWithTaints": Taints(n.Register.Taints),
 
 		"containerRuntimeEndpoint": "unix://" + ContainerdSocket,
 		"failCgroupV1":             false, "cgroupDriver": "cgroupfs", "cgroupsPerQOS": true,
@@ -72,7 +74,7 @@ func KubeletArgs(n spec.Node, authority string) []string {
 		"--config=" + KubeletConfig, "--kubeconfig=" + KubeletKubeconfig,
 		"--hostname-override=" + n.Name, "--node-ip=" + n.Address.String(),
 		"--cert-dir=/var/lib/kubelet/pki-" + authority,
-		"--node-labels=" + strings.Join(kubeletLabels(n.Labels), ","),
+		"--node-labels=" + strings.Join(kubeletLabels(n.Register.Labels), ","),
 	}
 }
 
@@ -105,16 +107,16 @@ func KubeletMaySet(label string) bool {
 	return !in("kubernetes.io") && !in("k8s.io")
 }
 
-// taints reads key=value:Effect and key:Effect; others are left out, having been refused long before.
-func taints(list []string) []any {
-	out := []any{}
+// Taints reads key=value:Effect and key:Effect; others are left out, having been refused long before.
+func Taints(list []string) []corev1.Taint {
+	out := []corev1.Taint{}
 	for _, t := range list {
 		kv, effect, ok := strings.Cut(t, ":")
 		if !ok {
 			continue
 		}
 		key, value, _ := strings.Cut(kv, "=")
-		out = append(out, map[string]string{"key": key, "value": value, "effect": effect})
+		out = append(out, corev1.Taint{Key: key, Value: value, Effect: corev1.TaintEffect(effect)})
 	}
 	return out
 }

@@ -30,11 +30,12 @@ func wantedNode(c shape.Cluster, p shape.Pool, n network, instance int) spec.Nod
 	size, _ := sizes.Lookup(p.Props.Str("vmSize")) // checked at admission
 	scaleSet := c.ScaleSet(p.Name)
 	name := shape.InstanceName(c.ScaleSetName(p.Name), instance)
+	taints, all := p.Props.Strings("nodeTaints"), labels(c, p, size.Name)
 	return spec.Node{
 		Name: name, Cluster: c.Names.Cluster, Pool: p.Name, Version: p.Props.Str("currentOrchestratorVersion"),
 		NIC: nicName(scaleSet, instance), Sandbox: shape.NodeWorkload(c.Names.Cluster, name),
 		SubnetCIDR: n.prefix, MaxPods: p.MaxPods(), MilliCPU: size.MilliCPU(), MemoryBytes: size.MemoryBytes(),
-		Labels: labels(c, p, size.Name), Taints: p.Props.Strings("nodeTaints"),
+		Labels: all, Taints: taints, Register: spec.Registration{Labels: all, Taints: taints},
 		ProviderID: "azure://" + strings.Replace(scaleSet, "/resourceGroups/"+c.NodeGroup().ResourceGroup(), "/resourceGroups/"+strings.ToLower(c.NodeGroup().ResourceGroup()), 1) +
 			"/virtualMachines/" + strconv.Itoa(instance),
 		Stopped: c.Stopped(),

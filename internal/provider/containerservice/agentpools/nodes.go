@@ -192,7 +192,7 @@ func change(ctx context.Context, d shape.Deps, c shape.Cluster, p shape.Pool, n 
 		if h == nil || h.Removing {
 			continue
 		}
-		w.Address, w.PodIPs, w.SubnetCIDR, w.MaxPods = h.Address, h.PodIPs, h.SubnetCIDR, h.MaxPods
+		w.Address, w.PodIPs, w.SubnetCIDR, w.MaxPods, w.Register = h.Address, h.PodIPs, h.SubnetCIDR, h.MaxPods, h.Register
 		if w.Version != h.Version {
 			if busy || shape.Compare(controlPlane, w.Version) < 0 {
 				w.Version = h.Version

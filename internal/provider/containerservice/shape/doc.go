@@ -122,7 +122,8 @@ func (d Doc) Remove(path string) {
 	}
 }
 
-// Keep copies into d what only old has, down into the objects that both have.
+// Keep copies into d what only old has, down into the objects that both have, but not into those that
+// people fill themselves (labels, tags): what is not there any more was taken out.
 func (d Doc) Keep(old Doc) {
 	for k, v := range old {
 		mine, there := d[k]
@@ -132,7 +133,7 @@ func (d Doc) Keep(old Doc) {
 		}
 		m, ok := mine.(map[string]any)
 		o, ok2 := v.(map[string]any)
-		if ok && ok2 {
+		if ok && ok2 && k != "nodeLabels" && k != "tags" {
 			Doc(m).Keep(o)
 		}
 	}

@@ -32,6 +32,14 @@ func TestDoc(t *testing.T) {
 	}
 }
 
+func TestKeepLeavesPeoplesMapsAlone(t *testing.T) {
+	d := Doc{"nodeLabels": map[string]any{"mine": "1"}}
+	d.Keep(Doc{"nodeLabels": map[string]any{"taken": "out"}, "tags": map[string]any{"not": "sent"}})
+	if l := d.Doc("nodeLabels"); len(l) != 1 || l["mine"] != "1" || d.Doc("tags")["not"] != "sent" {
+		t.Errorf("%v", d)
+	}
+}
+
 func TestKeep(t *testing.T) {
 	d := Doc{"a": map[string]any{"mine": 1.0}, "l": []any{"new"}, "null": nil}
 	d.Keep(Doc{"a": map[string]any{"mine": 2.0, "old": 3.0}, "l": []any{"old", "older"}, "b": "kept", "null": "x"})
