@@ -96,6 +96,9 @@ func (m *Manager) label(ctx context.Context, s *session, n spec.Node) error {
 	}
 	want := maps.Clone(roleLabel)
 	maps.Copy(want, n.Labels)
+	if err := s.unlabel(ctx, n, node); err != nil {
+		return err
+	}
 	if holds(node, want) {
 		return nil
 	}
@@ -107,6 +110,30 @@ func (m *Manager) label(ctx context.Context, s *session, n spec.Node) error {
 	}
 	force := true
 	_, err = s.core.Nodes().Patch(ctx, n.Name, types.ApplyPatchType, patch, metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
+	if gone(err) {
+		return nil
+	}
+	return err
+}
+
+// unlabel removes what the kubelet registered with and the spec has lost: the
+// kubelet owns these labels, too, so that they would stay.
+func (s *session) unlabel(ctx context.Context, n spec.Node, node *corev1.Node) error {
+	lost := map[string]any{}
+	for k := range n.Register.Labels {
+		_, wanted := n.Labels[k]
+		if _, there := node.Labels[k]; there && !wanted {
+			lost[k] = nil
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": lost}})
+	if err != nil {
+		return err
+	}
+	_, err = s.core.Nodes().Patch(ctx, n.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
 	if gone(err) {
 		return nil
 	}
@@ -178,7 +205,10 @@ func (m *Manager) reportNodeOnce(ctx context.Context, n spec.Node) error {
 	case old != nil && old.Removed:
 		return nil
 	case n.Stopped && old != nil:
-		st = spec.NodeStatus{Registered: old.Registered, Version: old.Version, Message: "stopped"}
+		st = spec.NodeStatus{Registered: old.Registered, Version: old.Version, Stopped: workload == nil || workload.Phase == spec.PhaseStopped, Message: "stopping"}
+		if st.Stopped {
+			st.Message = "stopped"
+		}
 	case known:
 		st = nodeStatus(s.cached(n.Name), workload)
 	case old != nil && old.Registered:

@@ -76,6 +76,7 @@ type NodeStatus struct {
 	Ready      bool   `json:"ready"`
 	Version    string `json:"version,omitempty"`
 	Message    string `json:"message,omitempty"`
+	Stopped    bool   `json:"stopped,omitempty"` // its container has ended, as the spec wants
 	Removed    bool   `json:"removed,omitempty"`
 }
 

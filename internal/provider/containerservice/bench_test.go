@@ -136,7 +136,7 @@ func (b *bench) obey(ctx context.Context, e store.Event) {
 		tx.Put(spec.SecretKey("cluster", c.Name), spec.ClusterSecrets{CA: "ca", AdminCert: "ac", AdminKey: "ak", UserCert: "uc", UserKey: "uk"})
 	default:
 		n := unmarshal[spec.Node](b.t, e.Value)
-		tx.Put(status, spec.NodeStatus{Registered: true, Ready: !n.Removing, Removed: n.Removing, Version: "v" + n.Version})
+		tx.Put(status, spec.NodeStatus{Registered: true, Ready: !n.Removing && !n.Stopped, Stopped: n.Stopped, Removed: n.Removing, Version: "v" + n.Version})
 	}
 	if _, err := b.store.Commit(ctx, tx); err != nil && ctx.Err() == nil {
 		b.t.Errorf("machine: %v", err)

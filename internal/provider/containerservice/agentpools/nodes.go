@@ -279,9 +279,9 @@ func state(ctx context.Context, d shape.Deps, c shape.Cluster, p shape.Pool) (St
 		switch {
 		case h.Removing:
 			waiting = append(waiting, name+" (leaves)")
-		case c.Stopped():
+		case c.Stopped() && h.status.Stopped:
 			s.Ready++
-		case h.settled() && h.Version == version:
+		case !c.Stopped() && h.settled() && h.Version == version:
 			s.Ready++
 		case h.status.Message != "":
 			waiting = append(waiting, name+": "+h.status.Message)
