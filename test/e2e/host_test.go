@@ -37,7 +37,7 @@ func host(t *testing.T, home string) map[string]string {
 		f := strings.Fields(line)
 		facts["mount at "+f[1]] += f[0] + " " + f[2] + ";"
 	}
-	for _, pattern := range []string{"/run/netns/*", "/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*", "/sys/fs/cgroup/cloister/*", "/sys/fs/cgroup/*/cloister/*", "/run/*", "/etc/*", "/var/lib/*", "/usr/local/share/ca-certificates/*", filepath.Join(home, ".*"), filepath.Join(home, ".azure/*"), filepath.Join(home, ".kube/*")} {
+	for _, pattern := range []string{"/run/netns/*", "/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*", "/sys/fs/cgroup/cloister/story", "/sys/fs/cgroup/*/cloister/story", "/run/*", "/etc/*", "/var/lib/*", "/usr/local/share/ca-certificates/*", filepath.Join(home, ".*"), filepath.Join(home, ".azure/*"), filepath.Join(home, ".kube/*")} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

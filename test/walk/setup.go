@@ -20,6 +20,9 @@ func Story() []Step {
 		{"Inside: names, credentials, nodes", inside},
 		{"Inside: a Deployment, logs and exec", workload},
 		{"Outside: nobody reaches it", outside},
+		{"Node pools: add, scale out and in, change, delete", pools},
+		{"Stop and start: endpoints keep their addresses", stopAndStart},
+		{"Cause and effect: record, endpoint, security group", causes},
 		{"A public name can be left out", disablePublicName},
 		{"Deletion", remove},
 	}
