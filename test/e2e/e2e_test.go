@@ -31,15 +31,16 @@ func TestStory(t *testing.T) {
 	}
 	// Everything but the cache of built artefacts is of this test alone; the
 	// home folder too, so that nobody's own sign-in is touched.
+	cgroup := fmt.Sprintf("/cloister/story-%d", os.Getpid())
 	data, home, own := t.TempDir(), t.TempDir(), os.Getenv("HOME")
 	for name, value := range map[string]string{
 		"CLOISTER_DATA_DIR": filepath.Join(data, "data"), "CLOISTER_RUN_DIR": filepath.Join(data, "run"), "HOME": home,
-		"CLOISTER_CGROUP":     "/cloister/story",
+		"CLOISTER_CGROUP":     cgroup,
 		"CLOISTER_SOURCE_DIR": filepath.Dir(filepath.Dir(bin)), "GOCACHE": goEnv(t, "GOCACHE"), "GOMODCACHE": goEnv(t, "GOMODCACHE"),
 	} {
 		t.Setenv(name, value)
 	}
-	before := host(t, own)
+	before := host(t, own, cgroup)
 	cloister := func(timeout time.Duration, args ...string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
@@ -54,7 +55,7 @@ func TestStory(t *testing.T) {
 		if err := cloister(5*time.Minute, "down", "--purge"); err != nil {
 			t.Errorf("cloister down --purge: %v", err)
 		}
-		for _, change := range changes(before, host(t, own)) {
+		for _, change := range changes(before, host(t, own, cgroup)) {
 			t.Errorf("the host is not as before: %s", change)
 		}
 	})

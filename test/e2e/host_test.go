@@ -19,7 +19,7 @@ import (
 var volatile = regexp.MustCompile(`^/proc/sys/(fs/(dentry-state|inode-nr|inode-state|file-nr|aio-nr|quota/.*)|kernel/(ns_last_pid|random/.*|pty/nr|spl/.*|perf_event_max_sample_rate|perf_cpu_time_max_percent)|net/netfilter/nf_conntrack_count|net/ipv4/tcp_fastopen_key|net/ipv4/neigh/.*|net/ipv6/neigh/.*)$`)
 
 // host is what a program can change of a machine: a line for each fact, by its name.
-func host(t *testing.T, home string) map[string]string {
+func host(t *testing.T, home, cgroup string) map[string]string {
 	t.Helper()
 	facts := map[string]string{}
 	settings(t, facts)
@@ -37,7 +37,7 @@ func host(t *testing.T, home string) map[string]string {
 		f := strings.Fields(line)
 		facts["mount at "+f[1]] += f[0] + " " + f[2] + ";"
 	}
-	for _, pattern := range []string{"/run/netns/*", "/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*", "/sys/fs/cgroup/cloister/story", "/sys/fs/cgroup/*/cloister/story", "/run/*", "/etc/*", "/var/lib/*", "/usr/local/share/ca-certificates/*", filepath.Join(home, ".*"), filepath.Join(home, ".azure/*"), filepath.Join(home, ".kube/*")} {
+	for _, pattern := range []string{"/run/netns/*", "/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*", "/sys/fs/cgroup" + cgroup, "/sys/fs/cgroup/*" + cgroup, "/run/*", "/etc/*", "/var/lib/*", "/usr/local/share/ca-certificates/*", filepath.Join(home, ".*"), filepath.Join(home, ".azure/*"), filepath.Join(home, ".kube/*")} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
