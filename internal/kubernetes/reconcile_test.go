@@ -16,7 +16,7 @@ import (
 )
 
 // noControlPlane is a manager whose control planes never answer, with its reconcilers running.
-func noControlPlane(t *testing.T) (*Manager, *store.Etcd) {
+func noControlPlane(t *testing.T) (*Manager, *store.Cached) {
 	t.Helper()
 	s := storetest.New(t)
 	return start(t, s, func(context.Context, string) (net.Conn, error) { return nil, errors.New("nobody is there") }), s

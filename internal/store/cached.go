@@ -16,7 +16,8 @@ import (
 // Cached is an Etcd that keeps every document below one prefix in memory. Reads below the
 // prefix are of one revision, and see every commit through this Cached that
 // returned, or failed with ErrConflict, before the read began: they wait for the watch
-// that feeds the memory. Commits of other processes are seen when the watch brings them.
+// that feeds the memory. Commits of other processes are seen when the watch brings them, and at the
+// latest when an event of them comes out of Watch.
 type Cached struct {
 	*Etcd
 	prefix string
@@ -104,14 +105,31 @@ func (c *Cached) find(key string) (int, bool) {
 func (c *Cached) Commit(ctx context.Context, tx *Tx) (int64, error) {
 	rev, err := c.commit(ctx, tx)
 	if rev > 0 && c.touches(tx) {
-		c.mu.Lock()
-		c.want = max(c.want, rev)
-		c.mu.Unlock()
+		c.wait(rev)
 	}
 	if err != nil {
 		return 0, err
 	}
 	return rev, nil
+}
+
+// Watch implements Store. Who reads after an event sees what it tells of.
+func (c *Cached) Watch(ctx context.Context, prefix string, rev int64) <-chan Event {
+	w := c.watcher(prefix, rev)
+	w.before = func(e Event) {
+		if c.holds(e.Key) {
+			c.wait(e.Rev)
+		}
+	}
+	go w.run(ctx)
+	return w.out
+}
+
+// wait has reads that begin from now on wait for the revision.
+func (c *Cached) wait(rev int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.want = max(c.want, rev)
 }
 
 func (c *Cached) touches(tx *Tx) bool {

@@ -12,7 +12,7 @@ import (
 
 func cached(t *testing.T) (*store.Cached, *store.Etcd) {
 	t.Helper()
-	e := storetest.New(t)
+	e, _ := storetest.Start(t)
 	c, err := store.NewCached(t.Context(), e, "/res/")
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +91,27 @@ func TestCachedAfterNothing(t *testing.T) {
 	}
 	if docs, _, err := c.List(ctx, "/res/"); err != nil || len(docs) != 0 {
 		t.Fatal(docs, err)
+	}
+}
+
+// Who hears of a change reads it, whoever made it.
+func TestCachedAfterEvent(t *testing.T) {
+	c, other := cached(t)
+	ctx := t.Context()
+	events := c.Watch(ctx, "/res/", 0)
+	for i := range 200 {
+		tx := (&store.Tx{}).Put("/res/a", doc{i})
+		if i%2 == 1 {
+			tx = (&store.Tx{}).Delete("/res/a")
+		}
+		if _, err := other.Commit(ctx, tx); err != nil {
+			t.Fatal(err)
+		}
+		e := <-events
+		rev, err := c.Get(ctx, "/res/a", nil)
+		if e.Deleted != errors.Is(err, store.ErrNotFound) || !e.Deleted && rev != e.Rev {
+			t.Fatalf("event of revision %d (deleted %t), read %d: %v", e.Rev, e.Deleted, rev, err)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 type doc struct{ N int }
 
 func TestGetAndCommit(t *testing.T) {
-	s := storetest.New(t)
+	s, _ := storetest.Start(t)
 	ctx := t.Context()
 	if _, err := s.Get(ctx, "/a", nil); !errors.Is(err, store.ErrNotFound) {
 		t.Fatalf("nothing there: %v", err)
@@ -50,7 +50,7 @@ func TestGetAndCommit(t *testing.T) {
 }
 
 func TestListPagesAtOneRevision(t *testing.T) {
-	s := storetest.New(t)
+	s, _ := storetest.Start(t)
 	ctx := t.Context()
 	const n = 1203
 	for i := 0; i < n; {
@@ -103,7 +103,7 @@ func put(t *testing.T, s store.Store, key string, n int) int64 {
 }
 
 func TestWatch(t *testing.T) {
-	s := storetest.New(t)
+	s, _ := storetest.Start(t)
 	rev := put(t, s, "/w/before", 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	ch := s.Watch(ctx, "/w/", rev)

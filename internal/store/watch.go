@@ -18,9 +18,13 @@ const (
 // this code is a history that was compacted away: then everything is sent again,
 // and what is gone is sent as deleted.
 func (e *Etcd) Watch(ctx context.Context, prefix string, rev int64) <-chan Event {
-	w := &watcher{etcd: e, prefix: prefix, rev: rev, out: make(chan Event, 64), known: map[string]bool{}}
+	w := e.watcher(prefix, rev)
 	go w.run(ctx)
 	return w.out
+}
+
+func (e *Etcd) watcher(prefix string, rev int64) *watcher {
+	return &watcher{etcd: e, prefix: prefix, rev: rev, out: make(chan Event, 64), known: map[string]bool{}, before: func(Event) {}}
 }
 
 type watcher struct {
@@ -29,6 +33,7 @@ type watcher struct {
 	rev    int64 // everything up to it was sent
 	out    chan Event
 	known  map[string]bool // the keys that exist at rev
+	before func(Event)     // called before an event is sent
 }
 
 func (w *watcher) run(ctx context.Context) {
@@ -127,6 +132,7 @@ func (w *watcher) again(ctx context.Context) error {
 }
 
 func (w *watcher) send(ctx context.Context, e Event) bool {
+	w.before(e)
 	select {
 	case w.out <- e:
 	case <-ctx.Done():

@@ -15,11 +15,16 @@ import (
 )
 
 // New starts an etcd that ends with the test, with its data and Unix sockets in
-// a folder of its own, and returns a store over it.
-func New(t testing.TB) *store.Etcd {
+// a folder of its own, and returns a store over it, as the daemon has it.
+func New(t testing.TB) *store.Cached {
 	t.Helper()
 	s, _ := Start(t)
-	return s
+	c, err := store.NewCached(t.Context(), s, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // Start is New for tests that need etcd itself, too.
