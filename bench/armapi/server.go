@@ -55,7 +55,7 @@ func Serve(ctx context.Context, dir string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	h, err := app.Handler(ctx, c, s, log)
+	h, _, err := app.Endpoint(ctx, c, s, log)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"cloister.dev/cloister/internal/provider/network"
 	"cloister.dev/cloister/internal/provider/privatedns"
 	"cloister.dev/cloister/internal/provider/resources"
+	"cloister.dev/cloister/internal/reconcile"
 	"cloister.dev/cloister/internal/store"
 )
 
@@ -31,19 +32,19 @@ func newEndpoint(ctx context.Context, c config.Config, s store.Store, log *slog.
 	return ids, server, err
 }
 
-// Handler is the ARM endpoint's over a store, for measurements: the same that Serve
-// answers with. It follows changes of the store until ctx ends.
-func Handler(ctx context.Context, c config.Config, s store.Store, log *slog.Logger) (http.Handler, error) {
+// Endpoint is what answers at the ARM endpoint over a store, with the reconcilers of its resource types: the same
+// that Serve runs, without a machine behind it. It follows changes of the directory until ctx ends.
+func Endpoint(ctx context.Context, c config.Config, s store.Store, log *slog.Logger) (http.Handler, []reconcile.Reconciler, error) {
 	ids, server, err := newEndpoint(ctx, c, s, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	go func() {
 		if err := ids.Run(ctx); err != nil && ctx.Err() == nil {
 			log.ErrorContext(ctx, "identity", "error", err)
 		}
 	}()
-	return handler(server, ids), nil
+	return handler(server, ids), server.Reconcilers(), nil
 }
 
 // newServer lists every resource type. A new provider is a line here.
