@@ -23,6 +23,9 @@ func prepare() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		return fmt.Errorf("share mounts: %w", err)
 	}
+	if err := settle("/proc/sys", "/run/kernel"); err != nil {
+		return err
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		return err

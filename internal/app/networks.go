@@ -65,8 +65,13 @@ func (n *networks) reconcile(ctx context.Context) error {
 	for i := range snap.networks {
 		snap.networks[i].MTU = mtu
 	}
+	uplinks, err := n.fabric.Uplinks(n.cfg.LANPrefixes)
+	if err != nil {
+		return err
+	}
 	n.number++
-	host := netplan.Host{Pool: n.cfg.PublicPool, Edge: n.cfg.EdgeAddress(), ARM: n.cfg.ARMAddress(), DNS: n.cfg.DNSAddress(), LAN: n.cfg.LANPrefixes, Networks: snap.networks, Services: snap.services, MTU: mtu}
+	host := hostOf(n.cfg, mtu, uplinks)
+	host.Networks, host.Services = snap.networks, snap.services
 	plans := map[string][]netplan.Namespace{"host": netplan.ForHost(host)}
 	// The host's plan is repeated always: somebody else may have flushed the host's rules.
 	if err := n.fabric.Apply(ctx, "host", n.number, plans["host"]); err != nil {
@@ -97,6 +102,11 @@ func (n *networks) reconcile(ctx context.Context) error {
 	}
 	errs = append(errs, n.sweep(ctx, snap, keep))
 	return errors.Join(errs...)
+}
+
+// hostOf is what is planned for the host before there is any network.
+func hostOf(c config.Config, mtu int, uplinks []netplan.Uplink) netplan.Host {
+	return netplan.Host{Pool: c.PublicPool, Edge: c.EdgeAddress(), ARM: c.ARMAddress(), DNS: c.DNSAddress(), LAN: c.LANPrefixes, MTU: mtu, Uplinks: uplinks}
 }
 
 // report says which NICs and endpoints are attached.

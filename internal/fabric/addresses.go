@@ -27,7 +27,7 @@ func (f *Fabric) applyAddresses(plan netplan.Namespace) error {
 	}
 	defer h.Close()
 	defer func() { _ = ns.Close() }()
-	if plan.Forward && plan.Name != netplan.HostNS {
+	if plan.Forward {
 		if err := inNamespace(f.Path(plan.Name), func() error { return setSysctl("ipv4/ip_forward", "1") }); err != nil {
 			return err
 		}
@@ -43,8 +43,11 @@ func (f *Fabric) applyAddresses(plan netplan.Namespace) error {
 	if err := applyRoutes(h, plan); err != nil {
 		return err
 	}
-	if plan.Name == netplan.ProviderNS {
+	switch plan.Name {
+	case netplan.ProviderNS:
 		return applyRules(h, plan.Rules)
+	case netplan.HostNS:
+		return f.forwardOnHost(plan.Forwarding)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ type Fabric struct {
 	own     *os.File          // keeps that path open, if it is this process's own
 	mu      sync.Mutex        // one plan at a time
 	number  map[string]int64  // newest plan by scope
-	filters map[string]string // what was loaded last, by namespace
+	filters map[string]filter // what was loaded last, by namespace
 }
 
 // ErrOld says that a newer plan was applied already.
@@ -42,7 +42,7 @@ var ErrOld = errors.New("fabric: a newer plan is applied")
 
 // New prepares the folder of namespaces.
 func New(o Options) (*Fabric, error) {
-	f := &Fabric{pins: pins{filepath.Join(o.RunDir, "netns")}, host: o.HostNS, number: map[string]int64{}, filters: map[string]string{}}
+	f := &Fabric{pins: pins{filepath.Join(o.RunDir, "netns")}, host: o.HostNS, number: map[string]int64{}, filters: map[string]filter{}}
 	if f.host == "" {
 		// A thread that was given up in another namespace may be the process's first one, and
 		// then /proc/self is there: what the host's namespace is has to be remembered now.
@@ -158,7 +158,7 @@ func (f *Fabric) Down(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := f.hostDown(ctx)
-	f.filters, f.number = map[string]string{}, map[string]int64{}
+	f.filters, f.number = map[string]filter{}, map[string]int64{}
 	return errors.Join(err, f.pins.tearDown())
 }
 

@@ -5,9 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -21,61 +20,61 @@ func (f *Fabric) applyFilter(ctx context.Context, plan netplan.Namespace) error 
 	if plan.Filter == "" {
 		return nil
 	}
-	if plan.Name == netplan.HostNS {
-		if err := f.forwardOnHost(); err != nil {
-			return err
+	known := f.filters[plan.Name]
+	if known.text == plan.Filter {
+		if now, err := f.list(ctx, plan.Name); err == nil && now == known.listed {
+			return nil
 		}
-	}
-	if f.filters[plan.Name] == plan.Filter && f.nft(ctx, plan.Name, "list chain ip "+netplan.Table+" forward\n") == nil {
-		return nil
 	}
 	// Declared, deleted and declared again: the first makes the deletion possible at any time.
 	text := "table ip " + netplan.Table + "\ndelete table ip " + netplan.Table + "\n" + plan.Filter
 	if err := f.nft(ctx, plan.Name, text); err != nil {
 		return err
 	}
-	f.filters[plan.Name] = plan.Filter
+	listed, err := f.list(ctx, plan.Name)
+	if err != nil {
+		return err
+	}
+	f.filters[plan.Name] = filter{plan.Filter, listed}
 	return nil
+}
+
+// filter is a table as it was loaded, and as the kernel then listed it: with that one sees
+// whether somebody has changed it since.
+type filter struct{ text, listed string }
+
+// list is the namespace's table without what counts and moves by itself.
+func (f *Fabric) list(ctx context.Context, name string) (string, error) {
+	var out bytes.Buffer
+	err := f.run(ctx, name, nil, &out, "--stateless", "list", "table", "ip", netplan.Table)
+	return out.String(), err
 }
 
 // nft runs commands in nft's language inside a namespace, as one transaction.
 func (f *Fabric) nft(ctx context.Context, name, text string) error {
+	return f.run(ctx, name, strings.NewReader(text), nil, "-f", "-")
+}
+
+func (f *Fabric) run(ctx context.Context, name string, in io.Reader, out io.Writer, args ...string) error {
 	return inNamespace(f.Path(name), func() error {
-		cmd := exec.CommandContext(ctx, "nft", "-f", "-")
-		cmd.Stdin = strings.NewReader(text)
-		var out bytes.Buffer
-		cmd.Stderr = &out
+		cmd := exec.CommandContext(ctx, "nft", args...)
+		var text bytes.Buffer
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &text
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("nft: %w: %s", err, strings.TrimSpace(out.String()))
+			return fmt.Errorf("nft: %w: %s", err, strings.TrimSpace(text.String()))
 		}
 		return nil
 	})
 }
 
-func (f *Fabric) forwardFile() string {
-	return filepath.Join(filepath.Dir(f.pins.dir), "ip_forward.before")
-}
-
-// forwardOnHost has the host forward packets, and remembers what it did before.
-func (f *Fabric) forwardOnHost() error {
-	return inNamespace(f.host, func() error {
-		old, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
-		if err != nil {
-			return err
-		}
-		if strings.TrimSpace(string(old)) == "1" {
-			return nil
-		}
-		if err := os.WriteFile(f.forwardFile(), old, 0o600); err != nil {
-			return err
-		}
-		return setSysctl("ipv4/ip_forward", "1")
-	})
-}
-
 // hostDown takes everything of ours out of the host's namespace.
 func (f *Fabric) hostDown(ctx context.Context) error {
-	err := f.nft(ctx, netplan.HostNS, "table ip "+netplan.Table+"\ndelete table ip "+netplan.Table+"\n")
+	// The links stop forwarding before the rules go that keep others from it.
+	before, err := f.remembered()
+	if err == nil {
+		err = inNamespace(f.host, func() error { return f.putBack(before, nil) })
+	}
+	err = errors.Join(err, f.nft(ctx, netplan.HostNS, "table ip "+netplan.Table+"\ndelete table ip "+netplan.Table+"\n"))
 	h, ns, handleErr := f.handle(netplan.HostNS)
 	if handleErr != nil {
 		return errors.Join(err, handleErr)
@@ -93,15 +92,5 @@ func (f *Fabric) hostDown(ctx context.Context) error {
 	case !errors.As(linkErr, &missing):
 		err = errors.Join(err, linkErr)
 	}
-	before, readErr := os.ReadFile(f.forwardFile())
-	if errors.Is(readErr, os.ErrNotExist) {
-		return err
-	}
-	if readErr != nil {
-		return errors.Join(err, readErr)
-	}
-	if setErr := inNamespace(f.host, func() error { return setSysctl("ipv4/ip_forward", strings.TrimSpace(string(before))) }); setErr != nil {
-		return errors.Join(err, setErr)
-	}
-	return errors.Join(err, os.Remove(f.forwardFile()))
+	return err
 }

@@ -34,7 +34,7 @@ func DetectHost() (args.Host, error) {
 	}
 	return args.Host{
 		MilliCPU: int64(runtime.NumCPU()) * 1000, MemoryBytes: kib << 10,
-		RestrictOOMScore: capabilities&(1<<capSysResource) == 0, KernelDefaults: tuned(procSys),
+		RestrictOOMScore: capabilities&(1<<capSysResource) == 0,
 	}, nil
 }
 

@@ -22,7 +22,11 @@ func ForHost(h Host) []Namespace {
 	edge.Routes = append(edge.Routes, Route{To: everywhere, Via: own, Device: "host"}, Route{To: host(own), Device: "host"}, Route{To: h.Pool.Masked()})
 	provider := Namespace{Name: ProviderNS, Forward: true}
 	// The second route of the host holds if its link is ever gone: the pool's addresses never leave by the uplink.
-	out := []Namespace{{Name: HostNS, Forward: true, Links: []Link{hostLink}, Routes: []Route{{To: h.Pool.Masked(), Via: h.Edge, Device: HostLink, Source: own}, {To: h.Pool.Masked()}}, Filter: hostFilter(h)}}
+	forwarding := []string{HostLink}
+	for _, u := range h.Uplinks {
+		forwarding = append(forwarding, u.Name)
+	}
+	out := []Namespace{{Name: HostNS, Forwarding: forwarding, Links: []Link{hostLink}, Routes: []Route{{To: h.Pool.Masked(), Via: h.Edge, Device: HostLink, Source: own}, {To: h.Pool.Masked()}}, Filter: hostFilter(h)}}
 	ends := map[string][]Endpoint{}
 	for _, n := range h.Networks {
 		up := Link{Name: uplink, MAC: mac(n.ID, "up"), MTU: n.MTU, PeerName: edgeLink(n.ID), PeerMAC: mac(n.ID, "edge"), PeerNS: EdgeNS}
@@ -103,7 +107,18 @@ func (n Network) publicAddresses() []netip.Addr {
 func hostFilter(h Host) string {
 	t := &table{}
 	t.line("set private { type ipv4_addr; flags interval; auto-merge; elements = { %s } }", list(Private))
-	drop := []string{fmt.Sprintf(`iifname "%s" ip saddr != %s drop`, HostLink, h.Pool.Masked())}
+	var drop []string
+	for _, u := range h.Uplinks {
+		// The link forwards now because Cloister needs it: for others it must go on as if it did not.
+		// What a bridge passes between its own ports is not forwarded by the host, and comes here only
+		// where the kernel filters bridges (br_netfilter).
+		to := fmt.Sprintf(`"%s"`, HostLink)
+		if u.Bridge {
+			to = fmt.Sprintf(`{ "%s", "%s" }`, HostLink, u.Name)
+		}
+		drop = append(drop, fmt.Sprintf(`iifname "%s" oifname != %s drop`, u.Name, to))
+	}
+	drop = append(drop, fmt.Sprintf(`iifname "%s" ip saddr != %s drop`, HostLink, h.Pool.Masked()))
 	for _, p := range h.LAN {
 		drop = append(drop, fmt.Sprintf(`iifname "%s" ip daddr %s accept`, HostLink, p.Masked()))
 	}

@@ -62,17 +62,28 @@ type Host struct {
 	Networks       []Network
 	Services       []spec.Service
 	MTU            int
+	// Uplinks are links of the host that forward packets for Cloister only: their owner has them
+	// forward none. Where all links forward, none is named here.
+	Uplinks []Uplink
+}
+
+// Uplink is a link of the host.
+type Uplink struct {
+	Name   string
+	Bridge bool
 }
 
 // Namespace is the plan of one network namespace.
 type Namespace struct {
-	Name      string         // of its pin below <run>/netns; "" is the host's own
-	Forward   bool           // net.ipv4.ip_forward
-	Links     []Link         // interfaces in it
-	Addresses []netip.Prefix // on lo
-	Routes    []Route
-	Rules     []SourceRule
-	Filter    string // the table `cloister` in nft's language; "" has none
+	Name    string // of its pin below <run>/netns; "" is the host's own
+	Forward bool   // net.ipv4.ip_forward; never of the host
+	// Forwarding names the host's links that must forward packets: net.ipv4.conf.<link>.forwarding.
+	Forwarding []string
+	Links      []Link         // interfaces in it
+	Addresses  []netip.Prefix // on lo
+	Routes     []Route
+	Rules      []SourceRule
+	Filter     string // the table `cloister` in nft's language; "" has none
 }
 
 // Link is one end of a veth pair in this namespace.

@@ -51,21 +51,6 @@ func TestApplyAgainChangesNothing(t *testing.T) {
 	}
 }
 
-// TestFlushIsHealed has somebody flush the host's rules; the next apply brings ours back.
-func TestFlushIsHealed(t *testing.T) {
-	w := newWorld(t)
-	n := network("neta", "198.51.100.10", "10.240.0.5")
-	w.apply(n)
-	host := w.fabric.Path(netplan.HostNS)
-	if out, err := exec.Command("nsenter", "--net="+host, "nft", "flush", "ruleset").CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
-	w.apply(n)
-	if got, err := w.ask(sandbox("neta", "10.240.0.5"), "203.0.113.9:80"); got != "outside 203.0.113.1" {
-		t.Errorf("after a flush: %q %v", got, err)
-	}
-}
-
 // TestNothingIsLeft compares the host before and after, and what was pinned.
 func TestNothingIsLeft(t *testing.T) {
 	w := newWorld(t)

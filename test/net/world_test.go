@@ -27,6 +27,7 @@ type world struct {
 	plan   netplan.Host
 	number int64
 	dir    string
+	stage  *fabric.Fabric // pins the host and what is around it
 }
 
 func newWorld(t *testing.T) *world {
@@ -47,11 +48,6 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, name := range []string{"host", "outside"} {
-			if err := stage.DeleteSandbox(name); err != nil {
-				t.Error(err)
-			}
-		}
 		if err := stage.Close(); err != nil {
 			t.Error(err)
 		}
@@ -66,6 +62,7 @@ func newWorld(t *testing.T) *world {
 	}
 	host, world2 := stage.Path("host"), stage.Path("outside")
 	for _, line := range []string{
+		"--net=" + host + " sysctl -qw net.ipv4.ip_forward=0", // a new namespace has what the machine has
 		"--net=" + host + " ip link add wan type veth peer name wan netns " + world2,
 		"--net=" + host + " ip addr add 203.0.113.1/24 dev wan", "--net=" + host + " ip link set wan up",
 		"--net=" + host + " ip route add default via 203.0.113.9",
@@ -80,7 +77,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, fabric: f, dir: dir, plan: netplan.Host{Pool: netip.MustParsePrefix("198.51.100.0/24"), Edge: addr("198.51.100.1"), ARM: addr("198.51.100.2"), DNS: addr("198.51.100.3"), MTU: 1500}}
+	w := &world{t: t, fabric: f, dir: dir, stage: stage, plan: netplan.Host{Pool: netip.MustParsePrefix("198.51.100.0/24"), Edge: addr("198.51.100.1"), ARM: addr("198.51.100.2"), DNS: addr("198.51.100.3"), MTU: 1500}}
 	t.Cleanup(func() {
 		if err := f.Down(context.Background()); err != nil {
 			t.Error(err)
@@ -113,6 +110,11 @@ func endpoint(n *netplan.Network, address, service, near, far string) {
 
 func (w *world) apply(networks ...netplan.Network) {
 	w.t.Helper()
+	uplinks, err := w.fabric.Uplinks(w.plan.LAN)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.plan.Uplinks = uplinks
 	w.plan.Networks = networks
 	w.number++
 	if err := w.fabric.Apply(w.t.Context(), "host", w.number, netplan.ForHost(w.plan)); err != nil {
@@ -151,11 +153,26 @@ func (w *world) serveOn(f *fabric.Fabric, ns, at, word string) {
 	}()
 }
 
+// on runs a command line in a namespace of the stage.
+func (w *world) on(ns, line string) string {
+	w.t.Helper()
+	out, err := exec.Command("nsenter", append([]string{"--net=" + w.stage.Path(ns)}, strings.Fields(line)...)...).CombinedOutput()
+	if err != nil {
+		w.t.Fatalf("in %s: %s: %v %s", ns, line, err, out)
+	}
+	return string(out)
+}
+
+// askOn is ask for a namespace of the stage.
+func (w *world) askOn(ns, to string) (string, error) { return w.askBy(w.stage, ns, to) }
+
 // ask connects from a namespace and returns what it is told, or an error within a second and a half.
-func (w *world) ask(ns, to string) (string, error) {
+func (w *world) ask(ns, to string) (string, error) { return w.askBy(w.fabric, ns, to) }
+
+func (w *world) askBy(f *fabric.Fabric, ns, to string) (string, error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 1500*time.Millisecond)
 	defer cancel()
-	c, err := w.fabric.Dial(ctx, ns, "tcp4", to)
+	c, err := f.Dial(ctx, ns, "tcp4", to)
 	if err != nil {
 		return "", err
 	}

@@ -39,8 +39,6 @@ type Host struct {
 	// RestrictOOMScore: containers may not lower their score, because the host
 	// lacks CAP_SYS_RESOURCE.
 	RestrictOOMScore bool
-	// KernelDefaults: the kernel's settings are those that a kubelet wants.
-	KernelDefaults bool
 }
 
 // APIServerURL is where a cluster's nodes and users find its API server.

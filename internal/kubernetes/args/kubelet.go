@@ -43,7 +43,8 @@ func Kubelet(n spec.Node, c spec.Cluster, h Host) string {
 		"containerRuntimeEndpoint": "unix://" + ContainerdSocket,
 		"failCgroupV1":             false, "cgroupDriver": "cgroupfs", "cgroupsPerQOS": true,
 		"enforceNodeAllocatable": []string{"pods"},
-		"protectKernelDefaults":  h.KernelDefaults, "failSwapOn": false,
+		// It finds the settings that it wants in files of the node (cmd/cloister-guest): it has none to write.
+		"protectKernelDefaults": true, "failSwapOn": false,
 		"podPidsLimit": 4096, "serializeImagePulls": false, "maxParallelImagePulls": 4,
 
 		// Its images came with the node and come back from nowhere.
