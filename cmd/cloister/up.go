@@ -10,10 +10,11 @@ import (
 )
 
 func upCommand(s *settings) *cobra.Command {
-	return &cobra.Command{
+	var dry bool
+	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Check this host, prepare what is missing, and start Cloister",
-		Long:  "Check this host, prepare what is missing, and start Cloister. It is safe to repeat: what runs is left alone.",
+		Long:  "Check this host, prepare what is missing, and start Cloister. It is safe to repeat: what runs is left alone.\n--dry-run names every change of the host before it is made, and makes none.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := s.load()
@@ -21,6 +22,9 @@ func upCommand(s *settings) *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
+			if dry {
+				return app.DryRun(cmd.Context(), c, out)
+			}
 			start := time.Now()
 			if err := app.Up(cmd.Context(), c, newProgress(out)); err != nil {
 				return err
@@ -40,6 +44,8 @@ A person signs in with the user and the password in %s.
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "name every change of this host, and change nothing")
+	return cmd
 }
 
 func downCommand(s *settings) *cobra.Command {

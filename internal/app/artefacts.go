@@ -23,9 +23,12 @@ func artefacts() []string {
 	return out
 }
 
+// wanted are all that `up` builds: the workstation is for people.
+func wanted() []string { return append(artefacts(), "workstation") }
+
 // prepareArtefacts builds what is missing, the workstation with it.
 func prepareArtefacts(ctx context.Context, c config.Config, say Progress) error {
-	built, err := images.Build(ctx, images.Options{SourceDir: c.SourceDir, CacheDir: c.CacheDir, Progress: say}, append(artefacts(), "workstation")...)
+	built, err := images.Build(ctx, images.Options{SourceDir: c.SourceDir, CacheDir: c.CacheDir, Progress: say}, wanted()...)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -15,16 +14,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cloister.dev/cloister/internal/atomicfile"
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/images"
 	"cloister.dev/cloister/internal/local"
 	"cloister.dev/cloister/internal/netplan"
 )
 
-// checkHost finds out what is missing before anything is changed, says all of
-// it in plain words, and sets the kernel values that nodes need.
-func checkHost(ctx context.Context, c config.Config, say Progress) error {
+// checkHost finds out what is missing before anything is changed, and says all of
+// it in plain words. It changes nothing.
+func checkHost(ctx context.Context, c config.Config) error {
 	if os.Geteuid() != 0 {
 		return errors.New("up: namespaces, packet filters and containers need root: sudo cloister up")
 	}
@@ -72,10 +70,7 @@ func checkHost(ctx context.Context, c config.Config, say Progress) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("this host is not ready:\n  - %s", strings.Join(missing, "\n  - "))
 	}
-	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
-		return err
-	}
-	return setKernel(c, say)
+	return nil
 }
 
 // lacksSpace says what is missing for the folder, or for the first one above it that is there.
@@ -155,81 +150,4 @@ func hexAddr(s string) (netip.Addr, error) {
 		return netip.Addr{}, err
 	}
 	return netip.AddrFrom4([4]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}), nil
-}
-
-// kernel is what kubelets want of the machine's kernel; a node may not write it itself.
-// Limits are raised only; the others must have the value.
-var kernel = []struct {
-	name  string
-	value int
-	limit bool
-}{
-	{"vm/overcommit_memory", 1, false}, {"vm/panic_on_oom", 0, false}, {"kernel/panic", 10, false}, {"kernel/panic_on_oops", 1, false},
-	{"kernel/keys/root_maxkeys", 1_000_000, true}, {"kernel/keys/root_maxbytes", 25_000_000, true},
-	{"fs/inotify/max_user_instances", 8192, true}, {"fs/inotify/max_user_watches", 524_288, true},
-	{"net/netfilter/nf_conntrack_max", 262_144, true},
-}
-
-func kernelFile(c config.Config) string { return filepath.Join(c.DataDir, "kernel.before.json") }
-
-// setKernel sets the values and remembers those that were there.
-func setKernel(c config.Config, say Progress) error {
-	before := map[string]string{}
-	if b, err := os.ReadFile(kernelFile(c)); err == nil {
-		if err := json.Unmarshal(b, &before); err != nil {
-			return fmt.Errorf("%s: %w", kernelFile(c), err)
-		}
-	}
-	for _, k := range kernel {
-		path := "/proc/sys/" + k.name
-		b, err := os.ReadFile(path)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // a module that is not loaded yet
-		}
-		if err != nil {
-			return err
-		}
-		old := strings.TrimSpace(string(b))
-		n, err := strconv.Atoi(old)
-		if err == nil && (n == k.value || k.limit && n > k.value) {
-			continue
-		}
-		if _, known := before[k.name]; !known {
-			before[k.name] = old
-		}
-		b, err = json.Marshal(before)
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.Write(kernelFile(c), b, 0o600); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, []byte(strconv.Itoa(k.value)), 0o644); err != nil {
-			return fmt.Errorf("set %s to %d: %w", strings.ReplaceAll(k.name, "/", "."), k.value, err)
-		}
-		say("%s: %s -> %d (`cloister down` puts it back)", strings.ReplaceAll(k.name, "/", "."), old, k.value)
-	}
-	return nil
-}
-
-// restoreKernel puts the values back that setKernel changed.
-func restoreKernel(c config.Config, say Progress) error {
-	b, err := os.ReadFile(kernelFile(c))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	before := map[string]string{}
-	if err := json.Unmarshal(b, &before); err != nil {
-		return fmt.Errorf("%s: %w", kernelFile(c), err)
-	}
-	for name, value := range before {
-		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0o644); err != nil {
-			return fmt.Errorf("put %s back: %w", name, err)
-		}
-	}
-	say("%d kernel values are as before", len(before))
-	return os.Remove(kernelFile(c))
 }

@@ -15,23 +15,23 @@ import (
 	"cloister.dev/cloister/internal/local"
 )
 
-// localServer answers the commands of this machine at a Unix socket of mode 0600.
+// localServer answers the commands of this machine at a Unix socket.
 type localServer struct {
-	path     string
+	access   access
 	log      *slog.Logger
 	status   func(context.Context) *local.Status
 	sessions func() (*sessions, error) // an error while the store does not answer yet
 }
 
 func (s *localServer) serve(ctx context.Context) error {
-	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.access.socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	l, err := net.Listen("unix", s.path)
+	l, err := net.Listen("unix", s.access.socket)
 	if err != nil {
 		return fmt.Errorf("listen for local commands: %w", err)
 	}
-	if err := os.Chmod(s.path, 0o600); err != nil {
+	if err := s.access.grant(); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	mux := http.NewServeMux()

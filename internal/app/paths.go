@@ -38,14 +38,25 @@ func storeSocket(c config.Config) string {
 	return filepath.Join(c.DataDir, "volumes", storeVolume, "client.sock")
 }
 
+// folder is one of Cloister's, with its mode.
+type folder struct {
+	path string
+	mode os.FileMode
+}
+
+// folders are those that there are before anything starts, outer ones first.
+func folders(c config.Config) []folder {
+	return []folder{
+		{c.DataDir, 0o755}, {c.CacheDir, 0o755}, {c.RunDir, 0o755}, {PublicDir(c), 0o755},
+		{filepath.Join(c.DataDir, "log"), 0o700}, {filepath.Join(c.DataDir, "tls"), 0o700}, {filepath.Dir(zonesFile(c)), 0o700},
+	}
+}
+
 // makeDirs makes the folders, with their modes.
-func makeDirs(c config.Config) error {
-	for dir, mode := range map[string]os.FileMode{
-		c.DataDir: 0o755, c.CacheDir: 0o755, c.RunDir: 0o755, PublicDir(c): 0o755,
-		filepath.Join(c.DataDir, "log"): 0o700, filepath.Join(c.DataDir, "tls"): 0o700, filepath.Dir(zonesFile(c)): 0o700,
-	} {
-		if err := os.MkdirAll(dir, mode); err != nil {
-			return fmt.Errorf("make folder %s: %w", dir, err)
+func makeDirs(list []folder) error {
+	for _, f := range list {
+		if err := os.MkdirAll(f.path, f.mode); err != nil {
+			return fmt.Errorf("make folder %s: %w", f.path, err)
 		}
 	}
 	return nil

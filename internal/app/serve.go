@@ -41,7 +41,7 @@ func Serve(ctx context.Context, c config.Config, version string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("serve: namespaces, packet filters and containers need root: sudo cloister up")
 	}
-	if err := makeDirs(c); err != nil {
+	if err := makeDirs(folders(c)); err != nil {
 		return err
 	}
 	unlock, err := onlyOne(c)

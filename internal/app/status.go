@@ -52,7 +52,7 @@ func (p *parts) list() []local.Part {
 
 // local answers the commands of this machine.
 func (d *daemon) local(ctx context.Context) error {
-	srv := &localServer{path: local.Socket(d.cfg.RunDir), log: d.log, status: d.status, sessions: func() (*sessions, error) {
+	srv := &localServer{access: accessOf(d.cfg), log: d.log, status: d.status, sessions: func() (*sessions, error) {
 		if s := d.opened(); s != nil {
 			return &sessions{s}, nil
 		}

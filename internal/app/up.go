@@ -22,47 +22,67 @@ type Progress func(format string, args ...any)
 // Up checks the host, builds what is missing, starts the daemon if none runs,
 // and returns when everything answers. It is safe to repeat.
 func Up(ctx context.Context, c config.Config, say Progress) error {
-	if err := checkHost(ctx, c, say); err != nil {
+	if err := checkHost(ctx, c); err != nil {
 		return err
 	}
-	if err := makeDirs(c); err != nil {
+	plan, err := planHost(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := makeDirs(plan.folders); err != nil {
+		return err
+	}
+	if err := set(c, plan.settings, say); err != nil {
 		return err
 	}
 	if err := prepareArtefacts(ctx, c, say); err != nil {
 		return err
 	}
-	client := local.NewClient(c.RunDir)
-	if _, err := client.Status(ctx); err == nil {
+	if plan.daemon == nil {
 		say("the daemon runs already")
-	} else if !errors.Is(err, local.ErrDown) {
-		return err
-	} else if err := spawn(c, say); err != nil {
+		// The group may be new.
+		if err := plan.access.grant(); err != nil {
+			return err
+		}
+	} else if err := spawn(c, plan.daemon, say); err != nil {
 		return err
 	}
-	return waitReady(ctx, c, client, say)
+	if err := waitReady(ctx, c, local.NewClient(c.RunDir), say); err != nil {
+		return err
+	}
+	if hint := plan.access.hint(); hint != "" {
+		say("%s", hint)
+	}
+	for _, note := range plan.notes {
+		say("%s", note)
+	}
+	return nil
+}
+
+func configFile(c config.Config) string { return filepath.Join(c.RunDir, "config.json") }
+
+// daemonCommand is how the daemon is started.
+func daemonCommand(c config.Config) ([]string, error) {
+	exe, err := os.Executable()
+	return []string{exe, "serve", "--config", configFile(c)}, err
 }
 
 // spawn starts `cloister serve` in a session of its own: it outlives the shell.
-func spawn(c config.Config, say Progress) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
+func spawn(c config.Config, command []string, say Progress) error {
 	log, err := os.OpenFile(LogFile(c), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
 	// The daemon gets the configuration that is in force here, flags included.
-	file := filepath.Join(c.RunDir, "config.json")
 	b, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(file, b, 0o600); err != nil {
+	if err := atomicfile.Write(configFile(c), b, 0o600); err != nil {
 		return err
 	}
-	cmd := exec.Command(exe, "serve", "--config", file)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

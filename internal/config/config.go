@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,8 @@ type Config struct {
 	CacheDir string `json:"cacheDir"`
 	// Cgroup is the only cgroup of the host below which containers run.
 	Cgroup string `json:"cgroup"`
+	// Group is the Unix group, by name or number, whose members use Cloister without root. It need not exist.
+	Group string `json:"group"`
 	// SourceDir is Cloister's source tree, from which artefacts are built; empty: only ready ones are used.
 	SourceDir string `json:"sourceDir,omitempty"`
 	// PublicPool is the prefix of public addresses on the edge. The first address is
@@ -45,6 +48,7 @@ func Default() Config {
 	return Config{
 		DataDir: "/var/lib/cloister", RunDir: "/run/cloister", CacheDir: "/var/cache/cloister",
 		Cgroup:        "/cloister",
+		Group:         "cloister",
 		PublicPool:    netip.MustParsePrefix("198.51.100.0/24"),
 		Regions:       []string{"eastus", "westus2", "westeurope", "northeurope"},
 		TokenLifetime: time.Hour,
@@ -62,6 +66,9 @@ func (c Config) Validate() error {
 		if !filepath.IsAbs(dir) {
 			errs = append(errs, fmt.Errorf("%s: %q is not an absolute path", name, dir))
 		}
+	}
+	if c.Group == "" || c.Group == "root" || c.Group == "0" || strings.ContainsAny(c.Group, " \t\n:,") {
+		errs = append(errs, fmt.Errorf("group: %q is not the name of a group like cloister", c.Group))
 	}
 	if !cgroupName.MatchString(c.Cgroup) {
 		errs = append(errs, fmt.Errorf("cgroup: %q is not the path of a cgroup like /cloister", c.Cgroup))

@@ -43,6 +43,7 @@ var setters = map[string]func(*Config, string) error{
 	"CLOISTER_RUN_DIR":         func(c *Config, v string) error { c.RunDir = v; return nil },
 	"CLOISTER_CACHE_DIR":       func(c *Config, v string) error { c.CacheDir = v; return nil },
 	"CLOISTER_CGROUP":          func(c *Config, v string) error { c.Cgroup = v; return nil },
+	"CLOISTER_GROUP":           func(c *Config, v string) error { c.Group = v; return nil },
 	"CLOISTER_SOURCE_DIR":      func(c *Config, v string) error { c.SourceDir = v; return nil },
 	"CLOISTER_LISTEN":          func(c *Config, v string) error { c.Listen = v; return nil },
 	"CLOISTER_TENANT_ID":       func(c *Config, v string) error { c.TenantID = v; return nil },

@@ -42,6 +42,15 @@ var ErrOld = errors.New("fabric: a newer plan is applied")
 
 // New prepares the folder of namespaces.
 func New(o Options) (*Fabric, error) {
+	f, err := Look(o)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.pins.setUp()
+}
+
+// Look is New for somebody who wants to know what Apply would change, and changes nothing.
+func Look(o Options) (*Fabric, error) {
 	f := &Fabric{pins: pins{filepath.Join(o.RunDir, "netns")}, host: o.HostNS, number: map[string]int64{}, filters: map[string]filter{}}
 	if f.host == "" {
 		// A thread that was given up in another namespace may be the process's first one, and
@@ -53,7 +62,7 @@ func New(o Options) (*Fabric, error) {
 		f.host = fmt.Sprintf("/proc/self/fd/%d", own.Fd())
 		f.own = own
 	}
-	return f, f.pins.setUp()
+	return f, nil
 }
 
 // Path is where the namespace of that name is pinned; of the host it is the host's.

@@ -144,6 +144,10 @@ func (f *Fabric) forwardOnHost(links []string) error {
 		return err
 	}
 	return inNamespace(f.host, func() error {
+		// Nothing of ours speaks IPv6: the link has no address of it, and no words for neighbours.
+		if err := setSysctl("ipv6/conf/"+netplan.HostLink+"/disable_ipv6", "1"); err != nil {
+			return err
+		}
 		for _, name := range links {
 			on, err := forwards(name)
 			if err != nil {

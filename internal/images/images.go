@@ -62,6 +62,17 @@ func Build(ctx context.Context, o Options, names ...string) (map[string]Artifact
 	return b.done, nil
 }
 
+// Unbuilt lists what Build would have to build for the named artefacts, in its order. It changes nothing.
+func Unbuilt(ctx context.Context, o Options, names ...string) ([]Artifact, error) {
+	b := &builder{Options: o, recipes: recipes(), done: map[string]Artifact{}, look: true}
+	for _, name := range names {
+		if _, err := b.artifact(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return b.unbuilt, nil
+}
+
 // Names lists what can be built.
 func Names() []string {
 	var out []string
@@ -79,6 +90,8 @@ type builder struct {
 	Options
 	recipes map[string]recipe
 	done    map[string]Artifact
+	look    bool // build nothing, and list in unbuilt what is not there
+	unbuilt []Artifact
 }
 
 func (b *builder) artifact(ctx context.Context, name string) (Artifact, error) {
@@ -105,7 +118,13 @@ func (b *builder) artifact(ctx context.Context, name string) (Artifact, error) {
 		return Artifact{}, fmt.Errorf("%s: %w", name, err)
 	}
 	a := b.named(name, r, key)
-	if err := b.make(ctx, r, a, needs); err != nil {
+	if b.look {
+		if _, err := os.Stat(a.Path); errors.Is(err, fs.ErrNotExist) {
+			b.unbuilt = append(b.unbuilt, a)
+		} else if err != nil {
+			return Artifact{}, err
+		}
+	} else if err := b.make(ctx, r, a, needs); err != nil {
 		return Artifact{}, fmt.Errorf("build %s: %w", name, err)
 	}
 	b.done[name] = a

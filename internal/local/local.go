@@ -1,5 +1,5 @@
 // Package local is what the commands of this machine say to the daemon: HTTP
-// over a Unix socket that only root opens.
+// over a Unix socket for root and the members of a group.
 package local
 
 import (
@@ -9,9 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os/user"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +24,9 @@ func Socket(runDir string) string { return filepath.Join(runDir, "cloister.sock"
 
 // ErrDown says that no daemon answers at the socket.
 var ErrDown = errors.New("cloister does not run here: start it with `cloister up`")
+
+// ErrDenied says that the caller may not use the socket.
+var ErrDenied = errors.New("you have no access to the Cloister of this machine")
 
 // Status is what `cloister status` shows.
 type Status struct {
@@ -72,7 +79,10 @@ type Session struct {
 }
 
 // Client calls the daemon.
-type Client struct{ http *http.Client }
+type Client struct {
+	http   *http.Client
+	socket string
+}
 
 // NewClient makes a client of the daemon at the run directory.
 func NewClient(runDir string) *Client {
@@ -80,7 +90,7 @@ func NewClient(runDir string) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", Socket(runDir))
 	}
-	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}}, Socket(runDir)}
 }
 
 // Status asks how the daemon is.
@@ -100,6 +110,22 @@ func (c *Client) CloseSession(ctx context.Context, id string) error {
 	return c.do(ctx, http.MethodDelete, "/sessions/"+id, nil, nil)
 }
 
+// unreachable tells a daemon that is not there from one that the caller may not use.
+func (c *Client) unreachable(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return ErrDown
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(c.socket, &st); err != nil || st.Gid == 0 {
+		return fmt.Errorf("%w: %s is for root only; members of a group can have access (`sudo cloister up` says how)", ErrDenied, c.socket)
+	}
+	group := strconv.Itoa(int(st.Gid))
+	if g, err := user.LookupGroupId(group); err == nil {
+		group = g.Name
+	}
+	return fmt.Errorf("%w: %s is for root and the group %s, in which this shell is not (sudo usermod -aG %s \"$USER\", then sign in again)", ErrDenied, c.socket, group, group)
+}
+
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -117,7 +143,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) && op.Op == "dial" {
-			return ErrDown
+			return c.unreachable(err)
 		}
 		return err
 	}
