@@ -42,7 +42,8 @@ func (n *networks) reconciler() reconcile.Reconciler {
 		return nil
 	}
 	return reconcile.Reconciler{
-		Name: "networks", Workers: 1, Writes: []string{spec.StatusPrefix + "nic/", spec.StatusPrefix + "endpoint/", spec.StatusPrefix + "service/", spec.SandboxPrefix, "/ipam/" + linkPool},
+		Name: "networks", Workers: 1, Always: []string{theNetworks}, // the host's rules are kept also while there is no network
+		Writes: []string{spec.StatusPrefix + "nic/", spec.StatusPrefix + "endpoint/", spec.StatusPrefix + "service/", spec.SandboxPrefix, "/ipam/" + linkPool},
 		Watches: []reconcile.Watch{
 			{Prefix: "/res/", Map: network}, {Prefix: spec.NICPrefix, Map: one}, {Prefix: spec.EndpointPrefix, Map: one},
 			{Prefix: spec.ServicePrefix, Map: one}, {Prefix: spec.WorkloadPrefix, Map: one},

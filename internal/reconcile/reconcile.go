@@ -16,9 +16,12 @@ type Reconciler struct {
 	// Watches say what leads to work. Every document below the prefixes is mapped at
 	// start, on change, and every Resync.
 	Watches []Watch
+	// Always are keys that are reconciled from the start, also when nothing in the store leads to them:
+	// those whose Result.After repeats them for ever.
+	Always []string
 	// Writes names the prefixes of the store that it writes, for the graph.
 	Writes []string
-	// Reconcile gets a key that a Watch made, and nothing else. It may be called at
+	// Reconcile gets a key that a Watch made or Always names, and nothing else. It may be called at
 	// any time, again and again, but never twice at once for one key. An error is
 	// logged, and the key is tried again with a growing pause (up to a minute).
 	Reconcile func(ctx context.Context, key string) (Result, error)

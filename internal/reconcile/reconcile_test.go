@@ -122,6 +122,19 @@ func TestErrorsPanicsAndAfter(t *testing.T) {
 	}
 }
 
+// TestAlways wants a key to be worked on again and again in a store that is empty.
+func TestAlways(t *testing.T) {
+	c := newCalls()
+	start(t, storetest.New(t), reconcile.Reconciler{
+		Name: "a", Watches: []reconcile.Watch{{Prefix: "/a/"}}, Always: []string{"one"},
+		Reconcile: func(_ context.Context, key string) (reconcile.Result, error) {
+			c.add(key)
+			return reconcile.Result{After: time.Millisecond}, nil
+		},
+	})
+	c.wait(t, "one", 3)
+}
+
 func TestResyncAndPanickingMap(t *testing.T) {
 	s := storetest.New(t)
 	write(t, s, "/a/bad")

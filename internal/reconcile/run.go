@@ -29,6 +29,9 @@ func Run(ctx context.Context, s store.Store, log *slog.Logger, reconcilers []Rec
 		for _, watch := range r.Watches {
 			feeds[watch.Prefix] = append(feeds[watch.Prefix], feed{worker: w, watch: watch})
 		}
+		for _, key := range r.Always {
+			w.queue.Add(key)
+		}
 		for range r.workers() {
 			wg.Go(func() { w.loop(ctx) })
 		}
