@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"cloister.dev/cloister/bench/armapi"
+	"cloister.dev/cloister/bench/endpoint"
 	"cloister.dev/cloister/bench/figure"
 	"cloister.dev/cloister/bench/names"
 	"cloister.dev/cloister/internal/config"
@@ -54,13 +55,23 @@ var measurements = []measurement{
 		}
 		return names.Run(ctx, b.report, b.self, coredns, peers)
 	}},
+	{"endpoint", func(ctx context.Context, b *bench) error {
+		peers, err := b.program(ctx, "peers", "")
+		if err != nil {
+			return err
+		}
+		return endpoint.Run(ctx, b.report, b.self, peers)
+	}},
 }
 
-// roles are processes that measurements start of this program: its arguments are "role", the name and a folder.
+// roles are processes that measurements start of this program: its arguments are "role", the name and a folder or an address.
 var roles = map[string]func(ctx context.Context, dir string) error{
 	armapi.RoleServer: armapi.Serve,
 	armapi.RoleBare:   armapi.ServeBare,
 	names.RoleServer:  names.Serve,
+
+	endpoint.RoleServer: endpoint.ServeSockets,
+	endpoint.RoleClient: endpoint.Connect,
 }
 
 func main() {

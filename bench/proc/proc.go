@@ -99,6 +99,9 @@ func (p *Process) Until(ctx context.Context, ok func() bool) error {
 	for !ok() {
 		select {
 		case <-p.ended:
+			if ok() { // what it was to do was its last act
+				return nil
+			}
 			return fmt.Errorf("%s ended: %s", p.cmd.Args[0], p.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %s", p.cmd.Args[0], p.tail())
