@@ -14,13 +14,16 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"cloister.dev/cloister/bench/armapi"
+	"cloister.dev/cloister/bench/cluster"
 	"cloister.dev/cloister/bench/endpoint"
 	"cloister.dev/cloister/bench/figure"
 	"cloister.dev/cloister/bench/names"
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/images"
+	"cloister.dev/cloister/internal/kubernetes"
 )
 
 // bench is what every measurement is given.
@@ -29,6 +32,13 @@ type bench struct {
 	config config.Config
 	report *figure.Report
 }
+
+// How much is measured.
+var (
+	creates = flag.Int("creates", 10, "clusters that are made to measure how long it takes")
+	idle    = flag.Duration("idle", 5*time.Minute, "how long a cluster at rest is watched")
+	most    = flag.Int("most", 30, "clusters that are tried to fit")
+)
 
 type measurement struct {
 	name string
@@ -62,6 +72,15 @@ var measurements = []measurement{
 		}
 		return endpoint.Run(ctx, b.report, b.self, peers)
 	}},
+	{"create", func(ctx context.Context, b *bench) error {
+		return b.cluster(ctx, cluster.Options{Rounds: *creates})
+	}},
+	{"idle", func(ctx context.Context, b *bench) error {
+		return b.cluster(ctx, cluster.Options{Idle: *idle})
+	}},
+	{"density", func(ctx context.Context, b *bench) error {
+		return b.cluster(ctx, cluster.Options{Most: *most})
+	}},
 }
 
 // roles are processes that measurements start of this program: its arguments are "role", the name and a folder or an address.
@@ -69,6 +88,8 @@ var roles = map[string]func(ctx context.Context, dir string) error{
 	armapi.RoleServer: armapi.Serve,
 	armapi.RoleBare:   armapi.ServeBare,
 	names.RoleServer:  names.Serve,
+
+	cluster.RoleProbe: cluster.Probe,
 
 	endpoint.RoleServer: endpoint.ServeSockets,
 	endpoint.RoleClient: endpoint.Connect,
@@ -138,6 +159,20 @@ func (b *bench) program(ctx context.Context, artefact, program string) (string, 
 		return "", err
 	}
 	return filepath.Join(built[artefact].Path, program), nil
+}
+
+// cluster measures with an instance of the benchmark's own.
+func (b *bench) cluster(ctx context.Context, o cluster.Options) error {
+	etcd, err := b.program(ctx, "etcd-programs", "etcd")
+	if err != nil {
+		return err
+	}
+	kube, err := b.program(ctx, "kube-programs-v"+kubernetes.Versions()[0], "kube")
+	if err != nil {
+		return err
+	}
+	o.Self, o.Cloister, o.Source, o.Etcd, o.Kube = b.self, filepath.Join(filepath.Dir(b.self), "cloister"), b.config.SourceDir, etcd, kube
+	return cluster.Run(ctx, b.report, o)
 }
 
 // profileEnv names a file; then each role writes a CPU profile to it, with its name at the end.

@@ -5,13 +5,10 @@ package armapi
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"cloister.dev/cloister/bench/azure"
 	"cloister.dev/cloister/bench/figure"
 	"cloister.dev/cloister/bench/proc"
 )
@@ -57,17 +55,17 @@ func Run(ctx context.Context, r *figure.Report, self, etcd string) error {
 		return err
 	}
 	defer server.Stop()
-	c := &client{base: say.URL, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}} //nolint:gosec // its own server on loopback
-	if err := c.signIn(ctx, say); err != nil {
+	c := azure.New(say.URL)
+	if err := c.SignIn(ctx, say.Tenant, say.Secret.ClientID, say.Secret.ClientSecret); err != nil {
 		return err
 	}
-	one, list, err := c.fill(ctx, "/subscriptions/"+say.Secret.SubscriptionID+"/resourceGroups/bench")
+	one, list, err := fill(ctx, c, "/subscriptions/"+say.Secret.SubscriptionID+"/resourceGroups/bench")
 	if err != nil {
 		return err
 	}
 	bodies := map[string][]byte{}
 	for _, path := range []string{one, list} {
-		if bodies[path], err = c.do(ctx, http.MethodGet, path, nil); err != nil {
+		if bodies[path], err = c.Do(ctx, http.MethodGet, path, nil); err != nil {
 			return err
 		}
 	}
@@ -89,8 +87,8 @@ func Run(ctx context.Context, r *figure.Report, self, etcd string) error {
 	for _, x := range []struct{ name, path string }{
 		{"ARM GET of one resource on one core", one}, {"ARM list of 1,000 on one core", list},
 	} {
-		ours := c.load(say.URL, x.path, len(bodies[x.path]))
-		theirs := c.load(bareSay.URL, x.path, len(bodies[x.path]))
+		ours := loadOf(c, say.URL, x.path, len(bodies[x.path]))
+		theirs := loadOf(c, bareSay.URL, x.path, len(bodies[x.path]))
 		var a, b []float64
 		for range rounds { // one after the other, again and again: what else the machine does hits both
 			v, err := ours.run(connections, roundTime, server.PID)
@@ -134,65 +132,14 @@ func start(ctx context.Context, self, role, dir string) (*proc.Process, ready, e
 	return p, say, err
 }
 
-// client is the one that prepares.
-type client struct {
-	base, token string
-	http        *http.Client
-}
-
-func (c *client) signIn(ctx context.Context, say ready) error {
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {say.Secret.ClientID}, "client_secret": {say.Secret.ClientSecret}, "scope": {c.base + "/.default"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+say.Tenant+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	var answer struct {
-		Token string `json:"access_token"`
-	}
-	b, err := c.send(req)
-	if err == nil {
-		err = json.Unmarshal(b, &answer)
-	}
-	c.token = answer.Token
-	return err
-}
-
-func (c *client) do(ctx context.Context, method, path string, body any) ([]byte, error) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
-	req.Header.Set("Content-Type", "application/json")
-	return c.send(req)
-}
-
-func (c *client) send(req *http.Request) ([]byte, error) {
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s %s: %s %.300s", req.Method, req.URL.Path, resp.Status, b)
-	}
-	return b, err
-}
-
 // fill makes a group with a network and the interfaces in it; it returns the paths of one and of their list.
-func (c *client) fill(ctx context.Context, group string) (one, list string, err error) {
+func fill(ctx context.Context, c *azure.Client, group string) (one, list string, err error) {
 	const version = "?api-version=" + apiVersion
 	network := group + "/providers/Microsoft.Network/virtualNetworks/vnet"
-	if _, err := c.do(ctx, http.MethodPut, group+version, map[string]any{"location": "eastus"}); err != nil {
+	if _, err := c.Do(ctx, http.MethodPut, group+version, map[string]any{"location": "eastus"}); err != nil {
 		return "", "", err
 	}
-	if _, err := c.do(ctx, http.MethodPut, network+version, map[string]any{"location": "eastus", "properties": map[string]any{
+	if _, err := c.Do(ctx, http.MethodPut, network+version, map[string]any{"location": "eastus", "properties": map[string]any{
 		"addressSpace": map[string]any{"addressPrefixes": []string{"10.0.0.0/8"}},
 		"subnets":      []any{map[string]any{"name": "a", "properties": map[string]any{"addressPrefix": "10.240.0.0/16"}}},
 	}}); err != nil {
@@ -203,7 +150,7 @@ func (c *client) fill(ctx context.Context, group string) (one, list string, err 
 	g.SetLimit(1)
 	for i := range listed {
 		g.Go(func() error {
-			_, err := c.do(gctx, http.MethodPut, fmt.Sprintf("%s/nic-%04d%s", all, i, version), map[string]any{
+			_, err := c.Do(gctx, http.MethodPut, fmt.Sprintf("%s/nic-%04d%s", all, i, version), map[string]any{
 				"location": "eastus", "tags": map[string]any{"env": "bench", "owner": "nobody"},
 				"properties": map[string]any{"ipConfigurations": []any{map[string]any{"name": "first", "properties": map[string]any{"subnet": map[string]any{"id": network + "/subnets/a"}}}}},
 			})
@@ -213,7 +160,7 @@ func (c *client) fill(ctx context.Context, group string) (one, list string, err 
 	return all + "/nic-0500" + version, all + version, g.Wait()
 }
 
-func (c *client) load(base, path string, size int) load {
+func loadOf(c *azure.Client, base, path string, size int) load {
 	host := strings.TrimPrefix(base, "https://")
-	return load{address: host, size: size, request: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nUser-Agent: bench\r\nAuthorization: Bearer %s\r\n\r\n", path, host, c.token)}
+	return load{address: host, size: size, request: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nUser-Agent: bench\r\nAuthorization: Bearer %s\r\n\r\n", path, host, c.Token)}
 }
