@@ -40,7 +40,7 @@ func Serve(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	s, err := store.NewCached(ctx, e, "/")
+	s, err := store.NewCached(ctx, e)
 	if err != nil {
 		return err
 	}

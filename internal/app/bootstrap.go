@@ -110,7 +110,7 @@ func openStore(ctx context.Context, c config.Config) (*store.Cached, error) {
 	if err != nil {
 		return nil, err
 	}
-	cached, err := store.NewCached(ctx, s, "/")
+	cached, err := store.NewCached(ctx, s)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

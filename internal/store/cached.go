@@ -13,21 +13,19 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Cached is an Etcd that keeps every document below one prefix in memory. Reads below the
-// prefix are of one revision, and see every commit through this Cached that
+// Cached is an Etcd that keeps every document in memory: every key begins with a slash. Reads
+// are of one revision, and see every commit through this Cached that
 // returned, or failed with ErrConflict, before the read began: they wait for the watch
 // that feeds the memory. Commits of other processes are seen when the watch brings them, and at the
 // latest when an event of them comes out of Watch.
 type Cached struct {
 	*Etcd
-	prefix string
-	end    context.CancelFunc
-	ended  chan struct{}
-	hurry  chan struct{} // has the watch ask for its progress
+	end   context.CancelFunc
+	ended chan struct{}
 
 	mu   sync.RWMutex
 	docs []Doc         // by key
-	seen int64         // the memory is the store below the prefix at this revision; 0: there is none
+	seen int64         // the memory is the store at this revision; 0: there is none
 	want int64         // reads wait for this revision
 	news chan struct{} // closed when seen changes
 }
@@ -35,17 +33,15 @@ type Cached struct {
 var _ Store = (*Cached)(nil)
 
 const (
-	// progressAfter is how long a read waits for a change before it has the watch ask how far it is:
-	// a commit that changed nothing below the prefix sends nothing.
-	progressAfter = 2 * time.Millisecond
-	// patience is how long a read waits before it goes to etcd itself.
-	patience = time.Second
+	everything = "/"
+	// patience is how long a read waits for a change before it goes to etcd itself.
+	patience = 100 * time.Millisecond
 )
 
-// NewCached reads everything below the prefix and keeps up with it until Close, which closes e, too.
-func NewCached(ctx context.Context, e *Etcd, prefix string) (*Cached, error) {
+// NewCached reads everything and keeps up with it until Close, which closes e, too.
+func NewCached(ctx context.Context, e *Etcd) (*Cached, error) {
 	follow, end := context.WithCancel(clientv3.WithRequireLeader(context.Background()))
-	c := &Cached{Etcd: e, prefix: prefix, end: end, ended: make(chan struct{}), hurry: make(chan struct{}, 1), news: make(chan struct{})}
+	c := &Cached{Etcd: e, end: end, ended: make(chan struct{}), news: make(chan struct{})}
 	if err := c.load(ctx); err != nil {
 		end()
 		return nil, err
@@ -61,8 +57,6 @@ func (c *Cached) Close() error {
 	return c.Etcd.Close()
 }
 
-func (c *Cached) holds(key string) bool { return strings.HasPrefix(key, c.prefix) }
-
 // Get implements Reader.
 func (c *Cached) Get(ctx context.Context, key string, v any) (int64, error) {
 	d, err := c.Doc(ctx, key)
@@ -74,7 +68,7 @@ func (c *Cached) Get(ctx context.Context, key string, v any) (int64, error) {
 
 // Doc implements Reader.
 func (c *Cached) Doc(ctx context.Context, key string) (Doc, error) {
-	if !c.holds(key) || !c.fresh(ctx) {
+	if !c.fresh(ctx) {
 		return c.Etcd.Doc(ctx, key)
 	}
 	defer c.mu.RUnlock()
@@ -87,7 +81,7 @@ func (c *Cached) Doc(ctx context.Context, key string) (Doc, error) {
 
 // List implements Reader.
 func (c *Cached) List(ctx context.Context, prefix string) ([]Doc, int64, error) {
-	if !c.holds(prefix) || !c.fresh(ctx) {
+	if !c.fresh(ctx) {
 		return c.Etcd.List(ctx, prefix)
 	}
 	defer c.mu.RUnlock()
@@ -104,7 +98,7 @@ func (c *Cached) find(key string) (int, bool) {
 // Commit implements Store.
 func (c *Cached) Commit(ctx context.Context, tx *Tx) (int64, error) {
 	rev, err := c.commit(ctx, tx)
-	if rev > 0 && c.touches(tx) {
+	if rev > 0 { // every revision changes a document: the watch will tell of it
 		c.wait(rev)
 	}
 	if err != nil {
@@ -116,11 +110,7 @@ func (c *Cached) Commit(ctx context.Context, tx *Tx) (int64, error) {
 // Watch implements Store. Who reads after an event sees what it tells of.
 func (c *Cached) Watch(ctx context.Context, prefix string, rev int64) <-chan Event {
 	w := c.watcher(prefix, rev)
-	w.before = func(e Event) {
-		if c.holds(e.Key) {
-			c.wait(e.Rev)
-		}
-	}
+	w.before = func(e Event) { c.wait(e.Rev) }
 	go w.run(ctx)
 	return w.out
 }
@@ -130,11 +120,6 @@ func (c *Cached) wait(rev int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.want = max(c.want, rev)
-}
-
-func (c *Cached) touches(tx *Tx) bool {
-	return slices.ContainsFunc(tx.Changes, func(x Change) bool { return c.holds(x.Key) }) ||
-		slices.ContainsFunc(tx.Conditions, func(x Condition) bool { return c.holds(x.Key) })
 }
 
 // fresh waits until the memory has what reads must see, and returns with mu held for
@@ -148,8 +133,6 @@ func (c *Cached) fresh(ctx context.Context) bool {
 	c.mu.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	ask := time.NewTimer(progressAfter)
-	defer ask.Stop()
 	for {
 		c.mu.RLock()
 		if c.seen > 0 && c.seen >= want {
@@ -162,12 +145,6 @@ func (c *Cached) fresh(ctx context.Context) bool {
 		}
 		select {
 		case <-news:
-		case <-ask.C:
-			select {
-			case c.hurry <- struct{}{}:
-			default:
-			}
-			ask.Reset(10 * progressAfter)
 		case <-ctx.Done():
 			return false
 		}
@@ -176,7 +153,7 @@ func (c *Cached) fresh(ctx context.Context) bool {
 
 // load makes the memory anew.
 func (c *Cached) load(ctx context.Context) error {
-	list, rev, err := c.Etcd.List(ctx, c.prefix)
+	list, rev, err := c.Etcd.List(ctx, everything)
 	if err != nil {
 		return err
 	}
@@ -231,35 +208,19 @@ func (c *Cached) follow(ctx context.Context) error {
 	from := c.seen + 1
 	c.mu.RUnlock()
 	// Without fragments the events of one revision come in one piece.
-	watch := c.client.Watch(ctx, c.prefix, clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithProgressNotify())
-	for {
-		select {
-		case <-c.hurry:
-			if err := c.client.RequestProgress(ctx); err != nil {
-				return err
-			}
-		case resp, ok := <-watch:
-			if !ok {
-				return errors.New("store: watch ended")
-			}
-			if err := resp.Err(); err != nil {
-				return err
-			}
-			c.take(resp)
+	for resp := range c.client.Watch(ctx, everything, clientv3.WithPrefix(), clientv3.WithRev(from)) {
+		if err := resp.Err(); err != nil {
+			return err
 		}
+		c.take(resp)
 	}
+	return errors.New("store: watch ended")
 }
 
-// take brings the memory to the response's last event, or to the revision that the watch says it has come to.
+// take brings the memory to the response's last event.
 func (c *Cached) take(resp clientv3.WatchResponse) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if resp.IsProgressNotify() {
-		if resp.Header.Revision > c.seen {
-			c.moved(resp.Header.Revision)
-		}
-		return
-	}
 	for _, ev := range resp.Events {
 		key := string(ev.Kv.Key)
 		i, there := c.find(key)

@@ -13,7 +13,7 @@ import (
 func cached(t *testing.T) (*store.Cached, *store.Etcd) {
 	t.Helper()
 	e, _ := storetest.Start(t)
-	c, err := store.NewCached(t.Context(), e, "/res/")
+	c, err := store.NewCached(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 func New(t testing.TB) *store.Cached {
 	t.Helper()
 	s, _ := Start(t)
-	c, err := store.NewCached(t.Context(), s, "/")
+	c, err := store.NewCached(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
