@@ -104,7 +104,7 @@ func (m *measurement) createOnce(ctx context.Context, group string) (out once, e
 				accepted <- time.Now()
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
+			_ = wait(ctx)
 		}
 	}()
 	_, err = i.az(ctx, "aks", "create", "-g", group, "-n", "c", "--enable-private-cluster", "--network-plugin", "azure", "--vnet-subnet-id", subnet,

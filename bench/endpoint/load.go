@@ -80,7 +80,9 @@ const (
 func Connect(_ context.Context, where string) error {
 	at, file, _ := strings.Cut(where, ",")
 	// The server may be starting.
-	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for begin := time.Now(); ; <-tick.C {
 		err := once(at)
 		if err == nil {
 			break

@@ -55,6 +55,9 @@ func profile(img containerd.Image, want spec.Workload, netns, cgroup string, mou
 		const period = 100_000
 		opts = append(opts, oci.WithCPUCFS(want.Limits.MilliCPU*period/1000, period))
 	}
+	if want.Kind != spec.KindNode && want.Kind != spec.KindMachine {
+		opts = append(opts, oci.WithCPUShares(platformShares))
+	}
 	switch want.Kind {
 	case spec.KindNode, spec.KindMachine:
 		opts = append(opts, node()...)
@@ -66,6 +69,10 @@ func profile(img containerd.Image, want spec.Workload, netns, cgroup string, mou
 	}
 	return append(opts, withSeccomp(want.Kind), withFileLimit)
 }
+
+// platformShares is the weight of control planes and of Cloister's own parts where processors are short; a
+// machine has 1024. All nodes wait for their API server: it must not wait for them.
+const platformShares = 8192
 
 // node is the profile of a container in which kubelet and containerd run. It is
 // not a privileged one: devices stay the default few, the machine's settings are read-only.

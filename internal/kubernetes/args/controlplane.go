@@ -93,4 +93,4 @@ func scheduler() []string {
 }
 
 // ControlPlaneEnv makes the start quick; the program itself becomes thrifty when it is over.
-func ControlPlaneEnv() []string { return []string{"GOGC=200"} }
+func ControlPlaneEnv() []string { return []string{"GOGC=400"} }
