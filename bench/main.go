@@ -63,7 +63,10 @@ var measurements = []measurement{
 		if err != nil {
 			return err
 		}
-		return names.Run(ctx, b.report, b.self, coredns, peers)
+		if err := names.Run(ctx, b.report, b.self, coredns, peers); err != nil {
+			return err
+		}
+		return names.RunChange(ctx, b.report, b.self)
 	}},
 	{"endpoint", func(ctx context.Context, b *bench) error {
 		peers, err := b.program(ctx, "peers", "")
@@ -88,6 +91,7 @@ var roles = map[string]func(ctx context.Context, dir string) error{
 	armapi.RoleServer: armapi.Serve,
 	armapi.RoleBare:   armapi.ServeBare,
 	names.RoleServer:  names.Serve,
+	names.RoleMany:    names.ServeMany,
 
 	cluster.RoleProbe: cluster.Probe,
 
