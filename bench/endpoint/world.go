@@ -105,8 +105,8 @@ func (w *world) plain(ctx context.Context) error {
 		}
 	}
 	for _, ns := range []string{w.plainNetwork, w.plainProvider} {
-		if out, err := exec.CommandContext(ctx, "nsenter", "--net="+ns, "sysctl", "-qw", "net.ipv4.ip_forward=1").CombinedOutput(); err != nil {
-			return fmt.Errorf("sysctl: %w: %s", err, out)
+		if out, err := exec.CommandContext(ctx, "nsenter", "--net="+ns, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward").CombinedOutput(); err != nil {
+			return fmt.Errorf("ip_forward: %w: %s", err, out)
 		}
 	}
 	return nil
