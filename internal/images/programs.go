@@ -2,18 +2,44 @@ package images
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// goTools builds the tools that a module of images/go names in its go.mod.
-func goTools(name string, env, flags []string, hint string) recipe {
+// goTools builds the tools that a module of images/go names in its go.mod, and the module's own programs, if any are named.
+func goTools(name string, env, flags []string, hint string, own ...string) recipe {
 	dir := "images/go/" + name
-	return recipe{kind: Programs, inputs: []string{dir}, facts: append(env, flags...), hint: hint, build: func(ctx context.Context, j *job) error {
-		return goBuild(ctx, j, dir, env, flags, "tool")
+	return recipe{kind: Programs, inputs: []string{dir}, facts: slices.Concat(env, flags, own), hint: hint, build: func(ctx context.Context, j *job) error {
+		return goBuild(ctx, j, dir, env, flags, append([]string{"tool"}, own...)...)
 	}}
+}
+
+// containerd builds it with its module's version stamped: else it, and every
+// node, would call itself after the next one, "+unknown".
+func containerd() recipe {
+	const dir, path = "images/go/containerd", "github.com/containerd/containerd/v2"
+	return recipe{kind: Programs, version: 1, inputs: []string{dir}, hint: " (two minutes)", build: func(ctx context.Context, j *job) error {
+		version, err := moduleVersion(ctx, filepath.Join(j.source, dir), path)
+		if err != nil {
+			return err
+		}
+		return goBuild(ctx, j, dir, nil, []string{"-ldflags=-s -w -X " + path + "/version.Version=" + strings.TrimPrefix(version, "v")}, "tool")
+	}}
+}
+
+// moduleVersion is the version of a module that another one in dir builds with.
+func moduleVersion(ctx context.Context, dir, module string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", module)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("version of %s in %s: %w", module, dir, err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // goMain builds the main package of a module of images/go under the module's name.
@@ -35,9 +61,19 @@ func goBuild(ctx context.Context, j *job, dir string, env, flags []string, packa
 	return run(ctx, filepath.Join(j.source, dir), append([]string{"CGO_ENABLED=0"}, env...), append(args, packages...)...)
 }
 
-// kube builds the one binary of a Kubernetes version, with the version stamped:
-// without the stamps it would call itself v0.0.0-master.
+// kube builds the one binary of a Kubernetes version.
 func kube(folder, version string) recipe {
+	return kubernetes("kubernetes/"+folder, "./cmd/kube", version, " (about ten minutes on two cores, the first time)")
+}
+
+// conformance builds upstream's tests of a Kubernetes version.
+func conformance(folder, version string) recipe {
+	return kubernetes("kubernetes/e2e-"+folder, ".", version, " (some minutes)")
+}
+
+// kubernetes builds a program of a module below kubernetes/, with the version
+// stamped: without the stamps it would call itself v0.0.0-master.
+func kubernetes(dir, program, version, hint string) recipe {
 	parts := strings.Split(version, ".")
 	var flags []string
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
@@ -49,11 +85,10 @@ func kube(folder, version string) recipe {
 		}
 	}
 	slices.Sort(flags)
-	dir := "kubernetes/" + folder
 	return recipe{
-		kind: Programs, inputs: []string{dir}, facts: []string{version}, hint: " (about ten minutes on two cores, the first time)",
+		kind: Programs, inputs: []string{dir}, facts: []string{version}, hint: hint,
 		build: func(ctx context.Context, j *job) error {
-			return goBuild(ctx, j, dir, nil, []string{"-ldflags=-s -w " + strings.Join(flags, " ")}, "./cmd/kube")
+			return goBuild(ctx, j, dir, nil, []string{"-ldflags=-s -w " + strings.Join(flags, " ")}, program)
 		},
 	}
 }

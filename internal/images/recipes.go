@@ -13,11 +13,12 @@ var KubernetesVersions = map[string]string{"1.37.1": "v1.37"}
 // recipes lists every artefact by name.
 func recipes() map[string]recipe {
 	all := map[string]recipe{
-		"containerd-programs": goTools("containerd", nil, nil, " (two minutes)"),
+		"containerd-programs": containerd(),
 		"runc-programs":       goTools("runc", []string{"CGO_ENABLED=1"}, []string{"-tags=seccomp"}, ""),
 		"cni-programs":        goTools("cni", nil, nil, ""),
 		"coredns-programs":    goTools("coredns", nil, nil, " (a few minutes)"),
 		"metrics-programs":    goTools("metrics-server", nil, nil, " (a few minutes)"),
+		"local-path-programs": goTools("local-path-provisioner", nil, nil, " (a minute)", "./volume"),
 		"etcd-programs":       goMain("etcd"),
 		"pause-programs":      goMain("pause"),
 		"hello-programs":      goMain("hello"),
@@ -32,13 +33,17 @@ func recipes() map[string]recipe {
 		"cloister": single("cloister-programs", "cloister"),
 	}
 	// What pods run without a registry: archives in the node's image.
-	pods := map[string]string{"pause": "pause-programs", "hello": "hello-programs", "coredns": "coredns-programs", "metrics-server": "metrics-programs"}
+	pods := map[string]string{
+		"pause": "pause-programs", "hello": "hello-programs", "coredns": "coredns-programs", "metrics-server": "metrics-programs",
+		"local-path-provisioner": "local-path-programs",
+	}
 	for pod, programs := range pods {
 		all["pod-"+pod] = podImage(pod, programs)
 	}
 	for version, folder := range KubernetesVersions {
 		programs := "kube-programs-v" + version
 		all[programs] = kube(folder, version)
+		all["e2e-v"+version] = conformance(folder, version)
 		all["kube-v"+version] = single(programs, "kube")
 		all["node-v"+version] = node(programs, slices.Sorted(maps.Keys(pods)))
 	}
@@ -52,11 +57,16 @@ func single(programs, program string) recipe {
 	}}
 }
 
-// podImage is an image for pods: its name and its tag are fixed, for manifests name it.
+// podImage is an image of programs for pods: its name and its tag are fixed, for
+// manifests name it, and it starts with the program of its name.
 func podImage(pod, programs string) recipe {
 	return recipe{kind: Image, version: archiveVersion, needs: []string{programs}, build: func(_ context.Context, j *job) error {
+		contents, err := programsAt(j.needs[programs].Path, "/")
+		if err != nil {
+			return err
+		}
 		j.ref = "cloister.internal/" + pod + ":1"
-		return j.image([]string{"/" + pod}, content{target: "/" + pod, source: filepath.Join(j.needs[programs].Path, pod)})
+		return j.image([]string{"/" + pod}, contents...)
 	}}
 }
 

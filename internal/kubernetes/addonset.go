@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"cloister.dev/cloister/internal/kubernetes/addons"
+	"cloister.dev/cloister/internal/kubernetes/args"
 	"cloister.dev/cloister/internal/kubernetes/pki"
 	"cloister.dev/cloister/internal/spec"
 )
@@ -13,7 +14,7 @@ func (m *Manager) applyAddons(ctx context.Context, s *session) error {
 	objects, err := addons.Render(addons.Values{
 		DNSService: s.cluster.DNSService, CA: s.secrets.CACert,
 		MetricsCert: s.secrets.MetricsCert, MetricsKey: s.secrets.MetricsKey,
-		UserGroup: pki.UserGroup, Fingerprint: pki.Fingerprint(s.secrets.MetricsCert),
+		UserGroup: pki.UserGroup, VolumesDir: args.VolumesDir, Fingerprint: pki.Fingerprint(s.secrets.MetricsCert),
 	})
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ func NodeWorkload(n spec.Node, c spec.Cluster, secrets *pki.Node, h args.Host) (
 			{Volume: name + "-containerd", Target: "/var/lib/containerd"},
 			{Volume: name + "-kubelet", Target: "/var/lib/kubelet", Propagation: "rshared"},
 			{Volume: name + "-logs", Target: "/var/log/pods"},
+			{Volume: name + "-volumes", Target: args.VolumesDir},
 		},
 		Limits:  spec.Limits{MilliCPU: n.MilliCPU, MemoryBytes: n.MemoryBytes},
 		Labels:  map[string]string{labelCertificates: pki.Fingerprint(secrets.ServerCert)},

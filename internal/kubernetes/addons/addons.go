@@ -1,5 +1,5 @@
 // Package addons holds what every cluster comes with: names (CoreDNS), metrics
-// (metrics-server), and the roles of those whom Cloister gives certificates.
+// (metrics-server), volumes (local-path-provisioner), and the roles of those whom Cloister gives certificates.
 package addons
 
 import (
@@ -28,6 +28,7 @@ var manifests embed.FS
 const (
 	imageCoreDNS       = "cloister.internal/coredns:1"
 	imageMetricsServer = "cloister.internal/metrics-server:1"
+	imageLocalPath     = "cloister.internal/local-path-provisioner:1"
 )
 
 // Values is what the manifests depend on.
@@ -37,6 +38,7 @@ type Values struct {
 	MetricsCert string // PEM, for metrics-server.kube-system.svc
 	MetricsKey  string
 	UserGroup   string // group of the user kubeconfig
+	VolumesDir  string // folder of a node for persistent volumes
 	// Fingerprint changes with the certificates, and so starts anew what reads them.
 	Fingerprint string
 }
@@ -58,6 +60,7 @@ var resources = map[string]struct {
 	"RoleBinding":         {gvr("rbac.authorization.k8s.io", "v1", "rolebindings"), true},
 	"ClusterRole":         {gvr("rbac.authorization.k8s.io", "v1", "clusterroles"), false},
 	"ClusterRoleBinding":  {gvr("rbac.authorization.k8s.io", "v1", "clusterrolebindings"), false},
+	"StorageClass":        {gvr("storage.k8s.io", "v1", "storageclasses"), false},
 	"APIService":          {gvr("apiregistration.k8s.io", "v1", "apiservices"), false},
 }
 
@@ -91,6 +94,7 @@ func renderFile(file string, v Values) ([]*unstructured.Unstructured, error) {
 		"base64":             func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 		"imageCoreDNS":       func() string { return imageCoreDNS },
 		"imageMetricsServer": func() string { return imageMetricsServer },
+		"imageLocalPath":     func() string { return imageLocalPath },
 	}).Parse(string(text))
 	if err != nil {
 		return nil, err

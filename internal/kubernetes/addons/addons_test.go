@@ -11,7 +11,7 @@ import (
 func TestRender(t *testing.T) {
 	objects, err := Render(Values{
 		DNSService: netip.MustParseAddr("10.2.0.10"), CA: "authority", MetricsCert: "cert", MetricsKey: "key",
-		UserGroup: "people", Fingerprint: "f",
+		UserGroup: "people", VolumesDir: "/volumes", Fingerprint: "f",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +43,15 @@ func TestRender(t *testing.T) {
 		if got, _, err := unstructured.NestedString(o.Object, c.path...); err != nil || got != c.want {
 			t.Errorf("%s %v: %q (%v), want %q", c.object, c.path, got, err, c.want)
 		}
+	}
+	classes := 0
+	for _, o := range byName {
+		if o.GetKind() == "StorageClass" && o.GetAnnotations()["storageclass.kubernetes.io/is-default-class"] == "true" {
+			classes++
+		}
+	}
+	if classes != 1 {
+		t.Errorf("%d default storage classes, want 1", classes)
 	}
 	for name, o := range byName {
 		if o.GetKind() != "ClusterRoleBinding" {

@@ -5,6 +5,10 @@ import "cloister.dev/cloister/internal/spec"
 // GuestFile is what a node's init reads.
 const GuestFile = "/etc/cloister/node.json"
 
+// VolumesDir is where a node keeps what pods store in persistent volumes, a
+// folder for each: it stays when the node's container is made anew.
+const VolumesDir = "/var/lib/kubernetes/volumes"
+
 // Guest is the document of a node's init: the programs that it keeps running,
 // and the images (archives in the node's own image) that containerd gets before.
 type Guest struct {
