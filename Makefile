@@ -15,8 +15,8 @@ build: ## build bin/cloister
 install: ## install what is missing on this Debian machine (root)
 	./hack/install
 
-demo: install build ## build everything, start Cloister and walk through a private cluster with the real az (root)
-	$(GO) run ./test/walk/cmd/demo
+demo: install build ## build everything, start Cloister and walk through a private cluster with the real az (root); WALK=workloads for another walk
+	$(GO) run ./test/walk/cmd/demo $(WALK)
 
 check: fmt lint unit ## formatting, vet, lint, house rules, unit and API tests: no root
 test: install check net e2e ## all tests: check, real packets, real clients (root)

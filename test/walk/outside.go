@@ -206,7 +206,7 @@ func remove(ctx context.Context, w *Walk) error {
 	if out, err := w.az(ctx, "group", "show", "-n", w.main.NodeGroup); err == nil {
 		return fmt.Errorf("the managed group is still there: %s", out)
 	}
-	for _, g := range []string{"walk", "walk-twin", "walk-other"} {
+	for _, g := range w.groups {
 		if _, err := w.az(ctx, "group", "delete", "-n", g, "--yes"); err != nil {
 			return err
 		}

@@ -117,7 +117,7 @@ func networks(ctx context.Context, w *Walk) error {
 		{"walk-twin", "vnet", "10.0.0.0/8", "aks-twin", "10.240.0.0/22"},
 		{"walk-other", "vnet", "172.20.0.0/16", "other", "172.20.0.0/24"},
 	} {
-		if _, err := w.az(ctx, "group", "create", "-n", n.group, "-l", w.Region, "-o", "none"); err != nil {
+		if err := w.group(ctx, n.group); err != nil {
 			return err
 		}
 		if _, err := w.az(ctx, "network", "vnet", "create", "-g", n.group, "-n", n.vnet, "--address-prefix", n.space,

@@ -29,6 +29,7 @@ type Walk struct {
 	Nodes    int
 
 	env     map[string]string // of `cloister env --list`
+	groups  []string          // to delete at the end
 	subnets map[string]string // name -> id
 	main    cluster           // the seed's cluster
 	twin    cluster           // the one with the same addresses in another network
@@ -110,6 +111,14 @@ func (w *Walk) command(ctx context.Context, show bool, args ...string) (string, 
 		return out.String(), fmt.Errorf("%s: %w\n%s%s", typed(args), err, tail(out.String()), tail(errOut.String()))
 	}
 	return out.String(), nil
+}
+
+// program runs one of this machine's programs.
+func program(ctx context.Context, name string, args ...string) error {
+	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, quoted(args), err, tail(string(out)))
+	}
+	return nil
 }
 
 // typed is the line with the subnet's id shortened.

@@ -1,4 +1,5 @@
-// Command demo starts Cloister and walks through a private cluster with the real az CLI.
+// Command demo starts Cloister and walks through a private cluster with the real
+// az CLI. An argument chooses another walk than the story: workloads.
 package main
 
 import (
@@ -15,13 +16,24 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := demo(ctx); err != nil {
+	name := "story"
+	if len(os.Args) > 1 {
+		name = os.Args[1]
+	}
+	if err := demo(ctx, name); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func demo(ctx context.Context) error {
+// walks are what can be seen.
+var walks = map[string]func() []walk.Step{"story": walk.Story, "workloads": walk.Workloads}
+
+func demo(ctx context.Context, name string) error {
+	steps, ok := walks[name]
+	if !ok {
+		return fmt.Errorf("there is no walk %q, but story and workloads", name)
+	}
 	bin, err := walk.Binary()
 	if err != nil {
 		return err
@@ -32,5 +44,5 @@ func demo(ctx context.Context) error {
 		return fmt.Errorf("cloister up: %w", err)
 	}
 	w := &walk.Walk{Cloister: bin, Out: os.Stdout, Region: "eastus", Nodes: 3}
-	return w.Run(ctx, walk.Story())
+	return w.Run(ctx, steps())
 }
