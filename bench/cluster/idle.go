@@ -143,16 +143,26 @@ func pids(take func(group string) bool) ([]int, error) {
 		if err != nil {
 			continue // it has ended
 		}
-		for line := range strings.Lines(string(b)) {
-			fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
-			if len(fields) < 3 || fields[0] != "0" && !strings.Contains(","+fields[1]+",", ",cpuacct,") {
-				continue
-			}
-			if _, group, ok := strings.Cut(fields[2], cgroup+"/"); ok && take(group) {
-				out = append(out, pid)
-				break
-			}
+		if _, group, ok := strings.Cut(groupOf(string(b)), cgroup+"/"); ok && take(group) {
+			out = append(out, pid)
 		}
 	}
 	return out, nil
+}
+
+// groupOf reads /proc/<pid>/cgroup: the group that counts processor time is version 1's, where there is one;
+// beside it, version 2's says less: https://man7.org/linux/man-pages/man7/cgroups.7.html
+func groupOf(text string) string {
+	unified := ""
+	for line := range strings.Lines(text) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		switch {
+		case len(fields) < 3:
+		case fields[0] == "0":
+			unified = fields[2]
+		case strings.Contains(","+fields[1]+",", ",cpuacct,"):
+			return fields[2]
+		}
+	}
+	return unified
 }

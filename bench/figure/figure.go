@@ -82,10 +82,11 @@ func (b Reach) text(u string) string {
 	var parts []string
 	for _, p := range []struct {
 		bound float64
-		form  string
-	}{{b.Least, "≥ %s ×"}, {b.Most, "≤ %s ×"}, {b.LeastValue, "≥ %s" + unit(u)}, {b.MostValue, "≤ %s" + unit(u)}} {
+		sign  string
+		unit  string
+	}{{b.Least, "≥ ", " ×"}, {b.Most, "≤ ", " ×"}, {b.LeastValue, "≥ ", unit(u)}, {b.MostValue, "≤ ", unit(u)}} {
 		if p.bound > 0 {
-			parts = append(parts, fmt.Sprintf(p.form, number(p.bound)))
+			parts = append(parts, p.sign+number(p.bound)+p.unit)
 		}
 	}
 	return strings.Join(parts, ", ")
