@@ -74,6 +74,9 @@ func printStatus(out io.Writer, st *local.Status) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", x.Name, x.Kind, x.Phase, age(x.Since), x.Restarts, x.Message)
 		}
 	}
+	for _, n := range st.Notes {
+		fmt.Fprintf(w, "\n%s\n", n)
+	}
 	return w.Flush()
 }
 

@@ -73,6 +73,13 @@ func planHost(ctx context.Context, c config.Config) (*hostPlan, error) {
 			}
 		}
 	}
+	obstacles, err := f.Obstacles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range obstacles {
+		p.notes = append(p.notes, o.String())
+	}
 	return p, nil
 }
 

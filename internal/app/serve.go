@@ -74,6 +74,9 @@ type daemon struct {
 
 	mu    sync.Mutex
 	store store.Store // nil until it answers
+	// Both are nil until the store answers.
+	fabric *fabric.Fabric
+	ids    *identity.Service
 }
 
 func (d *daemon) run(ctx context.Context) error {
@@ -100,7 +103,7 @@ func (d *daemon) run(ctx context.Context) error {
 	defer func() { _ = s.Close() }()
 	d.parts.set("store", nil)
 	d.mu.Lock()
-	d.store = s
+	d.store, d.fabric = s, net
 	d.mu.Unlock()
 
 	network := &networks{cfg: d.cfg, store: s, fabric: net, log: d.log}

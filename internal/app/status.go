@@ -73,6 +73,13 @@ func (d *daemon) status(ctx context.Context) *local.Status {
 	if s == nil {
 		return st
 	}
+	obstacles, err := d.fabric.Obstacles(ctx)
+	if err != nil {
+		st.Notes = append(st.Notes, err.Error())
+	}
+	for _, o := range obstacles {
+		st.Notes = append(st.Notes, o.String())
+	}
 	if err := fill(ctx, s, st); err != nil {
 		st.Parts = append(st.Parts, local.Part{Name: "store", Message: err.Error()})
 	}

@@ -37,6 +37,7 @@ type Status struct {
 	Clusters  []Cluster  `json:"clusters"`
 	Networks  int        `json:"networks"`
 	Workloads []Workload `json:"workloads"`
+	Notes     []string   `json:"notes,omitempty"` // what the owner of the machine should know
 }
 
 // Part is one of Cloister's own parts.

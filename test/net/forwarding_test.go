@@ -2,6 +2,7 @@ package net
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func (w *world) wants(when string, cases map[[2]string]string) {
 	w.t.Helper()
 	for who, want := range cases {
 		ask := w.ask
-		if who[0] == "outside" || who[0] == "neighbour" {
+		if slices.Contains([]string{"outside", "neighbour", "container"}, who[0]) {
 			ask = w.askOn
 		}
 		if got, err := ask(who[0], who[1]); got != want {
