@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ touched, and a certificate bundle that adds Cloister's authority to the system's
 			if err != nil {
 				return err
 			}
-			vars, err := environment(c)
+			vars, err := environment(cmd.Context(), c)
 			if err != nil {
 				return err
 			}
@@ -56,11 +57,21 @@ touched, and a certificate bundle that adds Cloister's authority to the system's
 	return cmd
 }
 
-// environment is the clients' variables, with the administrator's credentials if the caller may read them.
-func environment(c config.Config) ([]local.Variable, error) {
+// environment is the clients' variables, with the administrator's credentials for root. Others have an
+// identity of their own: `az login --use-device-code`.
+func environment(ctx context.Context, c config.Config) ([]local.Variable, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return nil, err
+	}
+	url := c.BaseURL()
+	if os.Geteuid() != 0 {
+		// The daemon knows what it was started with.
+		st, err := local.NewClient(c.RunDir).Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		url = st.URL
 	}
 	home = filepath.Join(home, ".cloister")
 	if err := os.MkdirAll(filepath.Join(home, "azure"), 0o700); err != nil {
@@ -73,7 +84,7 @@ func environment(c config.Config) ([]local.Variable, error) {
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nil, err
 	}
-	return local.Environment(c.BaseURL(), app.BundleFile(c), home, cred, os.Getenv("NO_PROXY")), nil
+	return local.Environment(url, app.BundleFile(c), home, cred, os.Getenv("NO_PROXY")), nil
 }
 
 func credentials(c config.Config) (*local.Credentials, error) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cloister.dev/cloister/internal/app"
 	"cloister.dev/cloister/internal/dns"
 )
 
@@ -20,4 +21,12 @@ func resolverCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&file, "file", "", "zones, as the daemon writes them")
 	return cmd
+}
+
+// keeperCommand keeps one command of a member of the group: the daemon starts it.
+func keeperCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: app.KeeperCommand, Short: "Keep a member's command (started by the daemon)", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return app.KeepMember() },
+	}
 }

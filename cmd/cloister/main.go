@@ -86,6 +86,6 @@ func root() *cobra.Command {
 	f.StringVar(&s.flags.SourceDir, "source-dir", "", "Cloister's source tree, to build artefacts from")
 	f.StringVar(&s.flags.LogLevel, "log-level", "", "debug, info, warn or error")
 	cmd.AddCommand(upCommand(s), downCommand(s), statusCommand(s), serveCommand(s), envCommand(s), runCommand(s),
-		logsCommand(s), configCommand(s), imagesCommand(s), resolverCommand())
+		logsCommand(s), configCommand(s), imagesCommand(s), resolverCommand(), keeperCommand())
 	return cmd
 }

@@ -30,7 +30,10 @@ mount namespace of its own: what a CI job needs to reach a private cluster.
 
 With --workstation the command comes from the workstation image, which has az, kubectl, nslookup, curl and
 ssh; without --subnet it then runs in the host's network. Files below $HOME/.cloister and the current
-folder are the same inside.`,
+folder are the same inside.
+
+Members of the group cloister need no root: the daemon starts the command as them, in the network, if who is
+signed in (ARM_CLIENT_ID and ARM_CLIENT_SECRET, else az) may do subnets/join/action at the subnet.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if subnet == "" && !workstation {
@@ -50,36 +53,13 @@ folder are the same inside.`,
 
 func runIn(ctx context.Context, c config.Config, subnet string, workstation bool, args []string) error {
 	opts := nsrun.Options{Args: args, Env: os.Environ()}
-	if os.Geteuid() != 0 {
-		return errors.New("run: entering a virtual network needs root: sudo cloister run …")
-	}
-	if workstation {
-		root, kubectl, err := app.Workstation(c)
-		if err != nil {
+	switch {
+	case os.Geteuid() != 0 && subnet != "":
+		return runAsMember(ctx, c, subnet, workstation, args)
+	case workstation:
+		if err := useWorkstation(ctx, c, &opts); err != nil {
 			return err
 		}
-		opts.RootFS = root
-		vars, err := environment(c)
-		if err != nil {
-			return err
-		}
-		opts.Env = with(opts.Env, vars)
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return err
-		}
-		dir, err := os.Getwd()
-		if err != nil {
-			return err
-		}
-		// Keys that `az … --generate-ssh-keys` makes stay in the folder of Cloister's clients.
-		state := filepath.Join(home, ".cloister")
-		if err := os.MkdirAll(filepath.Join(state, "ssh"), 0o700); err != nil {
-			return err
-		}
-		opts.Binds = append(opts.Binds, nsrun.Bind{Source: kubectl, Target: "/usr/local/bin/kubectl", ReadOnly: true}, nsrun.Bind{Source: state, Target: state}, nsrun.Bind{Source: filepath.Join(state, "ssh"), Target: filepath.Join(home, ".ssh")},
-			nsrun.Bind{Source: dir, Target: dir}, nsrun.Bind{Source: app.PublicDir(c), Target: app.PublicDir(c), ReadOnly: true})
-		opts.Dir = dir
 	}
 	if subnet != "" {
 		client := local.NewClient(c.RunDir)
@@ -98,12 +78,45 @@ func runIn(ctx context.Context, c config.Config, subnet string, workstation bool
 		opts.NetNS, opts.Resolver = session.NetNS, app.PlatformDNS
 	}
 	code, err := nsrun.Run(ctx, opts)
+	return exited(code, err)
+}
+
+// exited makes an error of an exit status other than 0.
+func exited(code int, err error) error {
+	if err == nil && code != 0 {
+		return exitError(code)
+	}
+	return err
+}
+
+// useWorkstation takes the command from the workstation image.
+func useWorkstation(ctx context.Context, c config.Config, opts *nsrun.Options) error {
+	root, kubectl, err := app.Workstation(c)
 	if err != nil {
 		return err
 	}
-	if code != 0 {
-		return exitError(code)
+	opts.RootFS = root
+	vars, err := environment(ctx, c)
+	if err != nil {
+		return err
 	}
+	opts.Env = with(opts.Env, vars)
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	// Keys that `az … --generate-ssh-keys` makes stay in the folder of Cloister's clients.
+	state := filepath.Join(home, ".cloister")
+	if err := os.MkdirAll(filepath.Join(state, "ssh"), 0o700); err != nil {
+		return err
+	}
+	opts.Binds = append(opts.Binds, nsrun.Bind{Source: kubectl, Target: "/usr/local/bin/kubectl", ReadOnly: true}, nsrun.Bind{Source: state, Target: state}, nsrun.Bind{Source: filepath.Join(state, "ssh"), Target: filepath.Join(home, ".ssh")},
+		nsrun.Bind{Source: dir, Target: dir}, nsrun.Bind{Source: app.PublicDir(c), Target: app.PublicDir(c), ReadOnly: true})
+	opts.Dir = dir
 	return nil
 }
 

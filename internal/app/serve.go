@@ -125,6 +125,9 @@ func (d *daemon) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.mu.Lock()
+	d.ids = ids
+	d.mu.Unlock()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return ids.Run(ctx) })
 	g.Go(func() error { return d.listen(ctx, net, server, ids) })

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cloister.dev/cloister/internal/identity"
 	"cloister.dev/cloister/internal/local"
 	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
@@ -52,12 +53,16 @@ func (p *parts) list() []local.Part {
 
 // local answers the commands of this machine.
 func (d *daemon) local(ctx context.Context) error {
-	srv := &localServer{access: accessOf(d.cfg), log: d.log, status: d.status, sessions: func() (*sessions, error) {
+	srv := &localServer{access: func() access { return accessOf(d.cfg) }, log: d.log, status: d.status, sessions: func() (*sessions, error) {
 		if s := d.opened(); s != nil {
 			return &sessions{s}, nil
 		}
-		return nil, errors.New("Cloister is still starting: try again in a moment")
-	}}
+		return nil, errStarting
+	}, ids: func() *identity.Service {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.ids
+	}, members: members{log: d.log, now: map[uint32]int{}}}
 	return srv.serve(ctx)
 }
 

@@ -150,14 +150,19 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= http.StatusBadRequest {
-		var e struct{ Error string }
-		if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e); err != nil || e.Error == "" {
-			return fmt.Errorf("%s %s: %s", method, path, resp.Status)
-		}
-		return errors.New(e.Error)
+		return answerError(resp)
 	}
 	if out == nil {
 		return nil
 	}
 	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// answerError is what the daemon says of a request that failed.
+func answerError(resp *http.Response) error {
+	var e struct{ Error string }
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&e); err != nil || e.Error == "" {
+		return fmt.Errorf("%s %s: %s", resp.Request.Method, resp.Request.URL.Path, resp.Status)
+	}
+	return errors.New(e.Error)
 }

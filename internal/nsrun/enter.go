@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +37,8 @@ func EnterIfAsked() {
 var errNotFound = errors.New("not found")
 
 func enter() error {
-	var o Options
+	runtime.LockOSThread() // what is said of a process below is in truth said of a thread
+	var o order
 	pipe := os.NewFile(3, "options")
 	if err := gob.NewDecoder(pipe).Decode(&o); err != nil {
 		return fmt.Errorf("what to run: %w", err)
@@ -46,19 +48,34 @@ func enter() error {
 	}
 	var err error
 	if o.RootFS != "" {
-		err = enterRoot(o)
+		err = enterRoot(o.Options, o.Own)
 	} else if o.Resolver.IsValid() {
-		err = setResolver(o)
+		err = setResolver(o.Options)
 	}
 	if err != nil {
 		return err
 	}
-	if o.Dir != "" {
+	switch {
+	case o.Identity != nil:
+		if err := become(*o.Identity, o.Terminal); err != nil {
+			return err
+		}
+	case o.Own:
+		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+			return fmt.Errorf("capabilities: %w", err)
+		}
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			return fmt.Errorf("capabilities: %w", err)
+		}
+	}
+	if o.Dir != "" { // as the user: root could enter folders that the user cannot
 		if err := os.Chdir(o.Dir); err != nil {
 			return err
 		}
 	}
-	path, err := lookUp(o)
+	path, err := lookUp(o.Options)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,14 @@ type Options struct {
 	Args   []string
 }
 
+// order is what the second half gets.
+type order struct {
+	Options
+	Identity *Identity // nil: the caller's own
+	Terminal bool
+	Own      bool // in a user namespace of the caller's own, see unprivileged
+}
+
 // marker is the name by which the program calls itself for the second half.
 const marker = "cloister-nsrun"
 
@@ -69,6 +77,10 @@ func Run(ctx context.Context, o Options) (int, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = os.Stdin, os.Stdout, os.Stderr, []*os.File{r}
 	// The mount namespace is the child's own, and nothing that it mounts is seen outside.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	own := os.Geteuid() != 0
+	if own {
+		cmd.SysProcAttr = unprivileged()
+	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH)
 	defer signal.Stop(signals)
@@ -77,13 +89,24 @@ func Run(ctx context.Context, o Options) (int, error) {
 		return 0, fmt.Errorf("nsrun: %w", err)
 	}
 	// Not JSON: arguments and variables may be any bytes.
-	err = gob.NewEncoder(w).Encode(o)
+	err = gob.NewEncoder(w).Encode(order{Options: o, Own: own})
 	if err = errors.Join(err, w.Close()); err != nil && !errors.Is(err, syscall.EPIPE) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		return 0, fmt.Errorf("nsrun: %w", err)
 	}
 	return wait(ctx, cmd, signals)
+}
+
+// unprivileged has a caller who is not root lay out a root of its own, in a user namespace in which it is the one
+// user, with the right to mount and to change the root. It loses both before the program starts.
+func unprivileged() *syscall.SysProcAttr {
+	uid, gid := os.Geteuid(), os.Getegid()
+	return &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}, GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_DAC_OVERRIDE},
+	}
 }
 
 // wait passes signals on until the program has ended.

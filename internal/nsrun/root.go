@@ -11,20 +11,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enterRoot lays a layer over RootFS, mounts what every program expects, and makes it the root.
-func enterRoot(o Options) error {
+// enterRoot lays a layer over RootFS, mounts what every program expects, and makes it the root. With own,
+// in a user namespace, the kernel's file systems are those outside.
+func enterRoot(o Options, own bool) error {
 	outside, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := layer(o.RootFS); err != nil {
-		return err
-	}
-	if err := system(o.RootFS); err != nil {
-		return err
-	}
 	// Programs of the image and of the machine share /tmp and the devices, among them the terminal.
-	for _, b := range append([]Bind{{Source: "/tmp", Target: "/tmp"}, {Source: "/dev", Target: "/dev"}}, o.Binds...) {
+	binds := append([]Bind{{Source: "/tmp", Target: "/tmp"}, {Source: "/dev", Target: "/dev"}}, o.Binds...)
+	if own {
+		o.RootFS, err = mosaic(o.RootFS, binds)
+	} else {
+		err = layer(o.RootFS)
+	}
+	if err != nil {
+		return err
+	}
+	if err := system(o.RootFS, own); err != nil {
+		return err
+	}
+	for _, b := range binds {
 		if err := bind(o.RootFS, b); err != nil {
 			return fmt.Errorf("bind %s: %w", b.Source, err)
 		}
@@ -45,7 +52,7 @@ func enterRoot(o Options) error {
 }
 
 // system mounts the kernel's file systems. That of /sys shows the network namespace that the program is in.
-func system(root string) error {
+func system(root string, own bool) error {
 	const plain = unix.MS_NOSUID | unix.MS_NODEV
 	for _, m := range []struct {
 		typ, target, data string
@@ -57,7 +64,13 @@ func system(root string) error {
 		if err != nil {
 			return err
 		}
-		if err := unix.Mount(m.typ, target, m.typ, m.flags, m.data); err != nil {
+		if own && m.typ != "tmpfs" {
+			// Only who owns the process and network namespaces may mount these anew.
+			err = unix.Mount("/"+m.target, target, "", unix.MS_BIND|unix.MS_REC, "")
+		} else {
+			err = unix.Mount(m.typ, target, m.typ, m.flags, m.data)
+		}
+		if err != nil {
 			return fmt.Errorf("mount /%s: %w", m.target, err)
 		}
 	}
@@ -111,7 +124,13 @@ func bind(root string, b Bind) error {
 		return err
 	}
 	if b.ReadOnly {
-		return unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+		// In a user namespace the restrictions that are there may not be lifted.
+		var st unix.Statfs_t
+		if err := unix.Statfs(target, &st); err != nil {
+			return err
+		}
+		const kept = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_NOATIME | unix.MS_NODIRATIME // the bits of statfs(2) and mount(2) are the same
+		return unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|uintptr(st.Flags)&kept, "")
 	}
 	return nil
 }
