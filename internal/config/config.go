@@ -38,9 +38,9 @@ type Config struct {
 	// Upstreams are DNS servers (address:port) for names outside; empty: those of the host.
 	Upstreams []string `json:"upstreams,omitempty"`
 	// StoreEndpoints names an external etcd cluster; empty: the embedded one.
-	StoreEndpoints []string      `json:"storeEndpoints,omitempty"`
-	TokenLifetime  time.Duration `json:"tokenLifetime"`
-	LogLevel       string        `json:"logLevel"`
+	StoreEndpoints []string `json:"storeEndpoints,omitempty"`
+	TokenLifetime  Duration `json:"tokenLifetime"`
+	LogLevel       string   `json:"logLevel"`
 }
 
 // Default is the configuration of a host that configures nothing.
@@ -51,7 +51,7 @@ func Default() Config {
 		Group:         "cloister",
 		PublicPool:    netip.MustParsePrefix("198.51.100.0/24"),
 		Regions:       []string{"eastus", "westus2", "westeurope", "northeurope"},
-		TokenLifetime: time.Hour,
+		TokenLifetime: Duration(time.Hour),
 		LogLevel:      "info",
 	}
 }
@@ -84,7 +84,7 @@ func (c Config) Validate() error {
 	if len(c.Regions) == 0 {
 		errs = append(errs, errors.New("regions: at least one is needed"))
 	}
-	if c.TokenLifetime < time.Minute {
+	if c.TokenLifetime < Duration(time.Minute) {
 		errs = append(errs, fmt.Errorf("tokenLifetime: %s is shorter than a minute", c.TokenLifetime))
 	}
 	return errors.Join(errs...)

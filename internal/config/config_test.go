@@ -53,3 +53,21 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestDuration(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	for text, want := range map[string]string{"tokenLifetime: 90m\n": "1h30m0s", "logLevel: debug\n": "1h0m0s"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := Load(file, nil); err != nil || c.TokenLifetime.String() != want {
+			t.Errorf("%q: %s, %v", text, c.TokenLifetime, err)
+		}
+	}
+	if err := os.WriteFile(file, []byte("tokenLifetime: 3600\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(file, nil); err == nil || !strings.Contains(err.Error(), "not a duration like 1h") {
+		t.Errorf("a number: %v", err)
+	}
+}

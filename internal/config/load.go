@@ -55,8 +55,9 @@ var setters = map[string]func(*Config, string) error{
 		c.PublicPool, err = netip.ParsePrefix(v)
 		return err
 	},
-	"CLOISTER_TOKEN_LIFETIME": func(c *Config, v string) (err error) {
-		c.TokenLifetime, err = time.ParseDuration(v)
+	"CLOISTER_TOKEN_LIFETIME": func(c *Config, v string) error {
+		d, err := time.ParseDuration(v)
+		c.TokenLifetime = Duration(d)
 		return err
 	},
 }

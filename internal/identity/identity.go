@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -35,7 +36,7 @@ func Open(ctx context.Context, st store.Store, cfg config.Config) (*Service, err
 	}
 	at := newSite(s.Tenant, cfg)
 	s.Authenticator = newAuthenticator(s.Keys, s.Authorizer, at, at.armAudiences())
-	s.Handler = newHandler(s, at, cfg.TokenLifetime)
+	s.Handler = newHandler(s, at, time.Duration(cfg.TokenLifetime))
 	return s, nil
 }
 
