@@ -23,6 +23,7 @@ func Story() []Step {
 		{"Node pools: add, scale out and in, change, delete", pools},
 		{"Stop and start: endpoints keep their addresses", stopAndStart},
 		{"Cause and effect: record, endpoint, security group", causes},
+		{"The short form, at a terminal: a managed network", short},
 		{"A public name can be left out", disablePublicName},
 		{"Deletion", remove},
 	}
