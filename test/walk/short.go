@@ -32,7 +32,7 @@ func short(ctx context.Context, w *Walk) error {
 	}
 	w.saw("%s has the network %s with %s", group, nets[0].Name, nets[0].Subnets[0].AddressPrefix)
 	out, err := w.inside(ctx, nets[0].Subnets[0].ID, "sh", "-ec",
-		fmt.Sprintf("az aks get-credentials -g %s -n %s -f /tmp/short --only-show-errors && kubectl --kubeconfig /tmp/short get nodes", c.Group, c.Name))
+		fmt.Sprintf("az aks get-credentials -g %s -n %s -f /tmp/short --overwrite-existing --only-show-errors && kubectl --kubeconfig /tmp/short get nodes", c.Group, c.Name))
 	if err != nil {
 		return err
 	}
