@@ -100,7 +100,8 @@ func useWorkstation(ctx context.Context, c config.Config, opts *nsrun.Options) e
 	if err != nil {
 		return err
 	}
-	opts.Env = with(opts.Env, vars)
+	// az of this version warns of its own code at every command; a person can do nothing about it.
+	opts.Env = append([]string{"PYTHONWARNINGS=ignore::FutureWarning"}, with(opts.Env, vars)...)
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return err
