@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,17 +31,17 @@ func upCommand(s *settings) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(out, `
-Cloister runs at %s (%s). Next:
+Cloister runs at %[1]s (%[2]s). Next:
 
-  eval "$(cloister env)"
+  eval "$(%[4]s env)"
   az cloud register -n Cloister --endpoint-resource-manager "$CLOISTER_URL" && az cloud set -n Cloister
   az login --service-principal -u "$ARM_CLIENT_ID" -p "$ARM_CLIENT_SECRET" --tenant "$ARM_TENANT_ID"
-  az group create -n demo -l %s
+  az group create -n demo -l %[3]s
   az aks create -g demo -n prod --enable-private-cluster --generate-ssh-keys --yes
 
-No az CLI 2.74 here? Put "cloister run --workstation --" before each az command.
-A person signs in with the user and the password in %s.
-`, c.BaseURL(), time.Since(start).Round(100*time.Millisecond), c.Regions[0], app.CredentialsFile(c))
+No az CLI 2.74 here? Put "%[4]s run --workstation --" before each az command.
+A person signs in with the user and the password in %[5]s.
+`, c.BaseURL(), time.Since(start).Round(100*time.Millisecond), c.Regions[0], os.Args[0], app.CredentialsFile(c))
 			return nil
 		},
 	}
