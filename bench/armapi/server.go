@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"cloister.dev/cloister/internal/app"
 	"cloister.dev/cloister/internal/arm"
@@ -95,7 +96,7 @@ func listen(dir string) (net.Listener, *tls.Certificate, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cert, err := ca.Issue([]string{"localhost"}, []netip.Addr{loopback})
+	cert, err := ca.Issue(time.Now(), []string{"localhost"}, []netip.Addr{loopback})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -23,6 +23,9 @@ type process struct {
 	After []string `json:"after,omitempty"` // names of processes that have to be ready before
 	// Ready is unix:///path, a socket that takes connections; empty: ready when started.
 	Ready string `json:"ready,omitempty"`
+	// Renews are files, each with a certificate that the process keeps renewing. One that has
+	// ended is removed before a start: the process begins with the one that it was given.
+	Renews []string `json:"renews,omitempty"`
 }
 
 const readySocket = "unix://"

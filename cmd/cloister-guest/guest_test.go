@@ -3,6 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,5 +189,43 @@ func TestLeaf(t *testing.T) {
 	given, err := os.ReadFile(filepath.Join(root, "cgroup.subtree_control"))
 	if err != nil || !strings.HasPrefix(string(given), "+") {
 		t.Errorf("controllers %q, %v", given, err)
+	}
+}
+
+func TestRemoveEnded(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now, NotAfter: now.Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	file := filepath.Join(t.TempDir(), "current.pem")
+	if err := removeEnded(file, now); err != nil {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	for _, tc := range []struct {
+		what  string
+		text  []byte
+		at    time.Time
+		stays bool
+	}{
+		{"valid", cert, now.Add(time.Minute), true},
+		{"ended", cert, now.Add(2 * time.Hour), false},
+		{"nothing in it", nil, now, false},
+	} {
+		if err := os.WriteFile(file, tc.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := removeEnded(file, tc.at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(file); (err == nil) != tc.stays {
+			t.Errorf("%s: %v", tc.what, err)
+		}
 	}
 }

@@ -91,6 +91,11 @@ func (n *node) keep(ctx context.Context, p process) {
 
 // once runs a process to its end. The first time it also says when it is ready.
 func (n *node) once(ctx context.Context, p process, first bool) error {
+	for _, file := range p.Renews {
+		if err := removeEnded(file, time.Now()); err != nil {
+			return err
+		}
+	}
 	pid, ended, err := n.start(p.Name, p.Args)
 	if err != nil {
 		return err

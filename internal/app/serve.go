@@ -141,7 +141,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	clusters := kubernetes.New(ctx, kubernetes.Options{Store: s, Log: d.log, Host: host, Dial: dialInside(net)})
+	clusters := kubernetes.New(ctx, kubernetes.Options{Store: s, Log: d.log, Host: host, Dial: dialInside(net), CertificateLifetime: time.Duration(d.cfg.CertificateLifetime)})
 	list := append(server.Reconcilers(), clusters.Reconcilers()...)
 	list = append(list, network.reconciler(), name.reconciler(), w.reconciler(), (&sessions{s}).reconciler())
 	g.Go(func() error { return reconcile.Run(ctx, s, d.log, list) })
@@ -188,7 +188,7 @@ func (d *daemon) listen(ctx context.Context, f *fabric.Fabric, server *arm.Serve
 	if err != nil {
 		return fmt.Errorf("ARM endpoint: %w", err)
 	}
-	cert := &certificates{ca: ca, addrs: []netip.Addr{d.cfg.ARMAddress(), netip.MustParseAddr("127.0.0.1")}}
+	cert := &certificates{ca: ca, clock: time.Now, addrs: []netip.Addr{d.cfg.ARMAddress(), netip.MustParseAddr("127.0.0.1")}}
 	srv := arm.NewHTTPServer(handler(server, ids), d.log)
 	listeners := []net.Listener{l}
 	if d.cfg.Listen != "" {
@@ -229,28 +229,6 @@ func handler(server *arm.Server, ids *identity.Service) http.Handler {
 		}
 		rest.ServeHTTP(w, r)
 	})
-}
-
-// certificates makes the endpoint's certificate anew before it ends.
-type certificates struct {
-	ca    *tlsca.Authority
-	addrs []netip.Addr
-	mu    sync.Mutex
-	now   *tls.Certificate
-}
-
-func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.now != nil && time.Until(c.now.Leaf.NotAfter) > 30*24*time.Hour {
-		return c.now, nil
-	}
-	cert, err := c.ca.Issue([]string{"arm." + tlsca.Domain, "localhost"}, c.addrs)
-	if err != nil {
-		return nil, err
-	}
-	c.now = cert
-	return cert, nil
 }
 
 // onlyOne takes the run directory's lock and writes the process's number.

@@ -41,6 +41,8 @@ type Config struct {
 	StoreEndpoints []string `json:"storeEndpoints,omitempty"`
 	TokenLifetime  Duration `json:"tokenLifetime"`
 	LogLevel       string   `json:"logLevel"`
+	// CertificateLifetime is how long the certificates of clusters are valid; they are made anew after two thirds of it.
+	CertificateLifetime Duration `json:"certificateLifetime"`
 }
 
 // Default is the configuration of a host that configures nothing.
@@ -53,8 +55,17 @@ func Default() Config {
 		Regions:       []string{"eastus", "westus2", "westeurope", "northeurope"},
 		TokenLifetime: Duration(time.Hour),
 		LogLevel:      "info",
+
+		CertificateLifetime: maxCertificateLifetime,
 	}
 }
+
+// Certificates of clusters are valid for two years, or less by configuration. In less than three minutes a program may
+// not have read the new certificate again when the old one ends.
+const (
+	minCertificateLifetime = Duration(3 * time.Minute)
+	maxCertificateLifetime = Duration(2 * 365 * 24 * time.Hour)
+)
 
 // cgroupName is a path that stays below the root, and is not the root.
 var cgroupName = regexp.MustCompile(`^(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
@@ -86,6 +97,9 @@ func (c Config) Validate() error {
 	}
 	if c.TokenLifetime < Duration(time.Minute) {
 		errs = append(errs, fmt.Errorf("tokenLifetime: %s is shorter than a minute", c.TokenLifetime))
+	}
+	if c.CertificateLifetime < minCertificateLifetime || c.CertificateLifetime > maxCertificateLifetime {
+		errs = append(errs, fmt.Errorf("certificateLifetime: %s is not between %s and %s", c.CertificateLifetime, minCertificateLifetime, maxCertificateLifetime))
 	}
 	return errors.Join(errs...)
 }

@@ -55,6 +55,11 @@ var setters = map[string]func(*Config, string) error{
 		c.PublicPool, err = netip.ParsePrefix(v)
 		return err
 	},
+	"CLOISTER_CERTIFICATE_LIFETIME": func(c *Config, v string) error {
+		d, err := time.ParseDuration(v)
+		c.CertificateLifetime = Duration(d)
+		return err
+	},
 	"CLOISTER_TOKEN_LIFETIME": func(c *Config, v string) error {
 		d, err := time.ParseDuration(v)
 		c.TokenLifetime = Duration(d)

@@ -83,14 +83,20 @@ func (e *Engine) Apply(ctx context.Context, want spec.Workload, netns string, fi
 		}
 	}
 	if want.Stopped {
-		return spec.WorkloadStatus{Phase: spec.PhaseStopped}, nil
+		return spec.WorkloadStatus{Phase: spec.PhaseStopped, Generation: want.Generation}, nil
 	}
-	return e.start(ctx, c, st, func() error { return e.render(want, files) })
+	if err := e.refresh(want, files); err != nil {
+		return spec.WorkloadStatus{}, fmt.Errorf("live files of %s: %w", want.Name, err)
+	}
+	status, err := e.start(ctx, c, st, func() error { return e.render(want, files) })
+	status.Generation = want.Generation
+	return status, err
 }
 
-// hashOf names what the container is made of. `Stopped` is how it is, not what it is.
+// hashOf names what the container is made of. `Stopped` is how it is, not what it
+// is; the content of live files comes and goes.
 func hashOf(want spec.Workload, image, netns string, files map[string][]byte) (string, error) {
-	want.Stopped = false
+	want.Stopped, want.Renewed = false, ""
 	b, err := json.Marshal(want)
 	if err != nil {
 		return "", err
@@ -98,6 +104,9 @@ func hashOf(want spec.Workload, image, netns string, files map[string][]byte) (s
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %s %s %s\n", profileVersion, image, netns, b)
 	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if want.Files[path].Live {
+			continue
+		}
 		fmt.Fprintf(h, "%s %d\n", path, len(files[path]))
 		h.Write(files[path])
 	}

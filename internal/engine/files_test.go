@@ -169,3 +169,45 @@ func TestFollowRotatedLog(t *testing.T) {
 		t.Error("a log that is not there")
 	}
 }
+
+// TestRefresh: live files change where they lie, others only with a start; and what is not rendered is left to it.
+func TestRefresh(t *testing.T) {
+	e := &Engine{Options: Options{RunDir: t.TempDir()}}
+	w := spec.Workload{Name: "w", Files: map[string]spec.File{"/etc/pki/a.key": {Secret: "x", Live: true}, "/etc/b": {Text: "b"}}}
+	old := map[string][]byte{"/etc/pki/a.key": []byte("1"), "/etc/b": []byte("b")}
+	if err := e.refresh(w, old); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(e.liveFile("w", "/etc/pki/a.key")); err == nil {
+		t.Error("a file came before the start")
+	}
+	if err := e.render(w, old); err != nil {
+		t.Fatal(err)
+	}
+	mounts, err := e.mounts(w, old)
+	if err != nil || len(mounts) != 2 || mounts[1].Destination != "/etc/pki" || mounts[1].Source != filepath.Dir(e.liveFile("w", "/etc/pki/a.key")) {
+		t.Fatalf("mounts %+v, %v", mounts, err)
+	}
+	changed := map[string][]byte{"/etc/pki/a.key": []byte("2"), "/etc/b": []byte("c")}
+	if err := e.refresh(w, changed); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{e.liveFile("w", "/etc/pki/a.key"): "2", e.file("w", "/etc/b"): "b"} {
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", path, got, err)
+		}
+	}
+	if st, err := os.Stat(e.liveFile("w", "/etc/pki/a.key")); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", st, err)
+	}
+	renewed := w
+	renewed.Renewed = "again"
+	one, err1 := hashOf(w, "", "", old)
+	two, err2 := hashOf(renewed, "", "", map[string][]byte{"/etc/pki/a.key": []byte("2"), "/etc/b": []byte("b")})
+	if err1 != nil || err2 != nil || one != two {
+		t.Errorf("a live file makes another container: %v, %v", err1, err2)
+	}
+	if three, _ := hashOf(w, "", "", changed); three == one {
+		t.Error("another file makes no other container")
+	}
+}

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path"
@@ -40,7 +43,15 @@ func (e *Engine) mounts(want spec.Workload, files map[string][]byte) ([]specs.Mo
 		}
 		out = append(out, specs.Mount{Destination: m.Target, Source: source, Type: "bind", Options: opts})
 	}
+	live := map[string]bool{}
 	for target := range files {
+		if dir := path.Dir(path.Clean(target)); want.Files[target].Live {
+			if !live[dir] {
+				out = append(out, specs.Mount{Destination: dir, Source: e.file(want.Name, dir), Type: "bind", Options: []string{"bind", "ro", "nosuid", "nodev"}})
+			}
+			live[dir] = true
+			continue
+		}
 		out = append(out, specs.Mount{Destination: target, Source: e.file(want.Name, target), Type: "bind", Options: []string{"bind", "ro", "nosuid", "nodev"}})
 	}
 	// Outer mounts come before what is mounted in them.
@@ -68,14 +79,52 @@ func (e *Engine) render(want spec.Workload, files map[string][]byte) error {
 		return err
 	}
 	for target, text := range files {
-		mode := os.FileMode(want.Files[target].Mode)
-		if mode == 0 {
-			mode = 0o644
-			if want.Files[target].Secret != "" {
-				mode = 0o600
+		to := e.file(want.Name, target)
+		if want.Files[target].Live {
+			to = e.liveFile(want.Name, target)
+			if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+				return err
 			}
 		}
-		if err := atomicfile.Write(e.file(want.Name, target), text, mode); err != nil {
+		if err := atomicfile.Write(to, text, modeOf(want.Files[target])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func modeOf(f spec.File) os.FileMode {
+	switch {
+	case f.Mode != 0:
+		return os.FileMode(f.Mode)
+	case f.Secret != "":
+		return 0o600
+	}
+	return 0o644
+}
+
+// liveFile is where a live file lies: in a folder that is mounted as a whole,
+// because a file that is mounted alone stays what it was when another takes its name.
+func (e *Engine) liveFile(name, target string) string {
+	dir, base := path.Split(path.Clean(target))
+	return filepath.Join(e.file(name, dir), base)
+}
+
+// refresh brings the live files of what was rendered before to their new content.
+func (e *Engine) refresh(want spec.Workload, files map[string][]byte) error {
+	for _, target := range slices.Sorted(maps.Keys(files)) {
+		if !want.Files[target].Live {
+			continue
+		}
+		to := e.liveFile(want.Name, target)
+		have, err := os.ReadFile(to)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && bytes.Equal(have, files[target]) {
+			continue // a start renders it
+		}
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(to, files[target], modeOf(want.Files[target])); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ func (m *Manager) applyAddons(ctx context.Context, s *session) error {
 	objects, err := addons.Render(addons.Values{
 		DNSService: s.cluster.DNSService, CA: s.secrets.CACert,
 		MetricsCert: s.secrets.MetricsCert, MetricsKey: s.secrets.MetricsKey,
-		UserGroup: pki.UserGroup, VolumesDir: args.VolumesDir, Fingerprint: pki.Fingerprint(s.secrets.MetricsCert),
+		UserGroup: pki.UserGroup, VolumesDir: args.VolumesDir, Fingerprint: pki.Fingerprint(s.secrets.CACert),
 	})
 	if err != nil {
 		return err

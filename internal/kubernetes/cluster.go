@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"cloister.dev/cloister/internal/kubernetes/pki"
 	"cloister.dev/cloister/internal/reconcile"
@@ -36,7 +37,17 @@ func (m *Manager) reconcileCluster(ctx context.Context, key string) (reconcile.R
 		})
 	}
 	m.startSession(*c, secrets)
-	return reconcile.Result{}, nil
+	return m.renewal(secrets.ServerCert), nil
+}
+
+// renewal asks to be called again when the certificate is to be made anew. Resyncs
+// see to what is far away.
+func (m *Manager) renewal(certPEM string) reconcile.Result {
+	wait := pki.RenewAt(certPEM).Sub(m.now())
+	if wait > time.Hour {
+		return reconcile.Result{}
+	}
+	return reconcile.Result{After: max(wait, time.Second)}
 }
 
 // ensureCluster writes, in one transaction, the secrets, the workloads and the service.
@@ -46,11 +57,11 @@ func (m *Manager) ensureCluster(ctx context.Context, c spec.Cluster) (*pki.Clust
 	if err != nil {
 		return nil, err
 	}
-	secrets, _, err := pki.EnsureCluster(old, c, m.now())
+	secrets, _, err := pki.EnsureCluster(old, c, m.now(), m.CertificateLifetime)
 	if err != nil {
 		return nil, err
 	}
-	list, err := Workloads(c, secrets)
+	list, err := Workloads(c, secrets, m.CertificateLifetime)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"cloister.dev/cloister/internal/kubernetes/pki"
 	"cloister.dev/cloister/internal/store"
@@ -30,13 +34,16 @@ type fakeAPI struct {
 	evicted []string
 	watches []chan map[string]any
 	deleted chan string // names of nodes
+
+	requests map[string]map[string]any // for certificates
+	answered chan [2]string            // name of a request, type of the answer
 }
 
 // newFakeAPI makes one. It ends after what is started later in the test: while
 // somebody may still connect, a server cannot close.
 func newFakeAPI(t *testing.T, s store.Store) *fakeAPI {
 	t.Helper()
-	f := &fakeAPI{store: s, nodes: map[string]map[string]any{}, pods: map[string]map[string]any{}, deleted: make(chan string, 10)}
+	f := &fakeAPI{store: s, nodes: map[string]map[string]any{}, pods: map[string]map[string]any{}, deleted: make(chan string, 10), requests: map[string]map[string]any{}, answered: make(chan [2]string, 10)}
 	t.Cleanup(func() {
 		if f.server != nil {
 			f.server.CloseClientConnections()
@@ -80,6 +87,18 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "kube-system", "uid": "the-uid"}})
 	case p == "/api/v1/namespaces/default/serviceaccounts/default":
 		answer(w, map[string]any{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": "default"}})
+	case strings.HasSuffix(p, "/approval"):
+		body, _ := io.ReadAll(r.Body)
+		object, _, _ := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil) // it may be protobuf
+		csr, ok := object.(*certificatesv1.CertificateSigningRequest)
+		if !ok || len(csr.Status.Conditions) != 1 {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		f.answered <- [2]string{csr.Name, string(csr.Status.Conditions[0].Type)}
+		answer(w, f.requests[path.Base(path.Dir(p))])
+	case strings.HasSuffix(p, "/certificatesigningrequests"):
+		f.certificateRequests(w, r)
 	case p == "/api/v1/nodes" && r.URL.Query().Get("watch") != "":
 		f.watch(w, r)
 	case p == "/api/v1/nodes":
@@ -197,6 +216,29 @@ func (f *fakeAPI) watch(w http.ResponseWriter, r *http.Request) {
 			flush()
 		}
 	}
+}
+
+// certificateRequests lists them, or sends those that are there and then nothing more; the lock is held.
+func (f *fakeAPI) certificateRequests(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("watch") == "" {
+		all := list("CertificateSigningRequestList", f.requests)
+		all["apiVersion"] = "certificates.k8s.io/v1"
+		answer(w, all)
+		return
+	}
+	if r.URL.Query().Get("sendInitialEvents") == "true" {
+		for _, request := range f.requests {
+			answer(w, map[string]any{"type": "ADDED", "object": request})
+		}
+		answer(w, map[string]any{"type": "BOOKMARK", "object": map[string]any{
+			"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+			"metadata": map[string]any{"resourceVersion": "1", "annotations": map[string]any{"k8s.io/initial-events-end": "true"}},
+		}})
+	}
+	w.(http.Flusher).Flush()
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	<-r.Context().Done()
 }
 
 func list(kind string, items map[string]map[string]any) map[string]any {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,11 +46,11 @@ var (
 
 func testSecrets(t *testing.T) (*pki.Cluster, *pki.Node) {
 	t.Helper()
-	s, _, err := pki.EnsureCluster(nil, testCluster, time.Now())
+	s, _, err := pki.EnsureCluster(nil, testCluster, time.Now(), pki.Lifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, _, err := s.EnsureNode(nil, testNode, time.Now())
+	n, _, err := s.EnsureNode(nil, testNode, time.Now(), pki.Lifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func testSecrets(t *testing.T) (*pki.Cluster, *pki.Node) {
 // TestWorkloads holds what runs against the golden files; go test -update writes them.
 func TestWorkloads(t *testing.T) {
 	secrets, nodeSecrets := testSecrets(t)
-	list, err := Workloads(testCluster, secrets)
+	list, err := Workloads(testCluster, secrets, pki.Lifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +72,8 @@ func TestWorkloads(t *testing.T) {
 		if len(w.Name) > 63 {
 			t.Errorf("%s is longer than 63 characters", w.Name)
 		}
-		if w.Labels != nil { // they depend on the certificates, which are random
-			w.Labels = map[string]string{labelCertificates: "fingerprint"}
+		if w.Renewed != "" { // it depends on the certificates, which are random
+			w.Renewed = "fingerprint"
 		}
 		files := w.Files
 		w.Files = map[string]spec.File{}
@@ -93,13 +94,7 @@ func TestWorkloads(t *testing.T) {
 
 // maskAuthority takes out the one part of a node's files that depends on a random key.
 func maskAuthority(text string, s *pki.Cluster) string {
-	old := pki.Fingerprint(s.CACert)
-	for i := 0; i+len(old) <= len(text); i++ {
-		if text[i:i+len(old)] == old {
-			return text[:i] + "authority" + text[i+len(old):]
-		}
-	}
-	return text
+	return strings.ReplaceAll(text, pki.Fingerprint(s.CACert), "authority")
 }
 
 func golden(t *testing.T, name, got string) {
@@ -126,7 +121,7 @@ func golden(t *testing.T, name, got string) {
 // does not get people's keys, nor a node the authority's.
 func TestSecretsStayOut(t *testing.T) {
 	secrets, nodeSecrets := testSecrets(t)
-	list, err := Workloads(testCluster, secrets)
+	list, err := Workloads(testCluster, secrets, pki.Lifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +147,15 @@ func TestSecretsStayOut(t *testing.T) {
 			}
 		}
 	}
+}
+
+func documentText(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func documentFields(t *testing.T, v any) map[string]string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cloister.dev/cloister/internal/kubernetes/args"
+	"cloister.dev/cloister/internal/kubernetes/pki"
 	"cloister.dev/cloister/internal/reconcile"
 	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
@@ -20,6 +21,8 @@ type Options struct {
 	// Dial connects to 127.0.0.1:443 inside a sandbox: a control plane has no other way in for Cloister.
 	Dial func(ctx context.Context, sandbox string) (net.Conn, error)
 	Host args.Host
+	// CertificateLifetime is how long certificates of clusters are valid; 0: pki.Lifetime.
+	CertificateLifetime time.Duration
 }
 
 // Manager turns the specs of clusters and nodes into what the engine runs, and
@@ -37,6 +40,9 @@ type Manager struct {
 
 // New makes a manager whose sessions end with ctx.
 func New(ctx context.Context, o Options) *Manager {
+	if o.CertificateLifetime == 0 {
+		o.CertificateLifetime = pki.Lifetime
+	}
 	return &Manager{Options: o, ctx: ctx, now: time.Now, sessions: map[string]*session{}, drains: map[string]time.Time{}}
 }
 

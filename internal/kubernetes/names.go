@@ -33,9 +33,9 @@ func clusterSecretKey(cluster string) string    { return spec.SecretKey(secretCl
 func pkiSecretKey(cluster string) string        { return spec.SecretKey(secretPKI, cluster) }
 func nodeSecretKey(cluster, node string) string { return spec.SecretKey(secretNode, cluster+"/"+node) }
 
-// file is a file whose content is a field of the secret document at key.
-func file(key, field string) spec.File {
-	return spec.File{Secret: strings.TrimPrefix(key, spec.SecretPrefix), Field: field}
+// liveFile is a file whose content is a field of the secret document at key, and changes with it.
+func liveFile(key, field string) spec.File {
+	return spec.File{Secret: strings.TrimPrefix(key, spec.SecretPrefix), Field: field, Live: true}
 }
 
 // nodeOfWorkload maps a node's workload to the node. Names of clusters hold no dash.

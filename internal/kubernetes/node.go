@@ -39,12 +39,12 @@ func NodeWorkload(n spec.Node, c spec.Cluster, secrets *pki.Node, h args.Host) (
 			{Volume: name + "-logs", Target: "/var/log/pods"},
 			{Volume: name + "-volumes", Target: args.VolumesDir},
 		},
-		Limits:  spec.Limits{MilliCPU: n.MilliCPU, MemoryBytes: n.MemoryBytes},
-		Labels:  map[string]string{labelCertificates: pki.Fingerprint(secrets.ServerCert)},
-		Stopped: n.Stopped,
+		Limits:     spec.Limits{MilliCPU: n.MilliCPU, MemoryBytes: n.MemoryBytes},
+		Stopped:    n.Stopped,
+		Generation: c.CertificateGeneration, Renewed: pki.Fingerprint(secrets.ServerCert),
 	}
 	for _, field := range nodeSecrets {
-		w.Files[args.NodePKIDir+"/"+field] = file(nodeSecretKey(n.Cluster, n.Name), field)
+		w.Files[args.NodePKIDir+"/"+field] = liveFile(nodeSecretKey(n.Cluster, n.Name), field)
 	}
 	return w, nil
 }

@@ -32,7 +32,7 @@ func (m *Manager) reconcileNode(ctx context.Context, key string) (reconcile.Resu
 	case n.Removing:
 		res, err = m.removeNode(ctx, *n)
 	default:
-		err = m.ensureNode(ctx, *n)
+		res, err = m.ensureNode(ctx, *n)
 	}
 	if err != nil {
 		err = fmt.Errorf("node %s of cluster %s: %w", name, cluster, err)
@@ -42,43 +42,44 @@ func (m *Manager) reconcileNode(ctx context.Context, key string) (reconcile.Resu
 
 // ensureNode writes the node's secrets and workload, whether or not the control
 // plane answers: the two start at the same time.
-func (m *Manager) ensureNode(ctx context.Context, n spec.Node) error {
+func (m *Manager) ensureNode(ctx context.Context, n spec.Node) (reconcile.Result, error) {
 	c, _, err := get[spec.Cluster](ctx, m.Store, spec.ClusterKey(n.Cluster))
 	if err != nil || c == nil {
-		return err
+		return reconcile.Result{}, err
 	}
 	authority, _, err := get[pki.Cluster](ctx, m.Store, pkiSecretKey(n.Cluster))
 	if err != nil || authority == nil {
-		return err // its coming wakes this node again
+		return reconcile.Result{}, err // its coming wakes this node again
 	}
 	old, _, err := get[pki.Node](ctx, m.Store, nodeSecretKey(n.Cluster, n.Name))
 	if err != nil {
-		return err
+		return reconcile.Result{}, err
 	}
-	secrets, _, err := authority.EnsureNode(old, n, m.now())
+	secrets, _, err := authority.EnsureNode(old, n, m.now(), m.CertificateLifetime)
 	if err != nil {
-		return err
+		return reconcile.Result{}, err
 	}
+	c.CertificateGeneration = authority.Generation() // not the one that the cluster is about to have
 	w, err := NodeWorkload(n, *c, secrets, m.Host)
 	if err != nil {
-		return err
+		return reconcile.Result{}, err
 	}
 	tx := new(store.Tx)
 	if err := put(ctx, m.Store, tx, nodeSecretKey(n.Cluster, n.Name), secrets); err != nil {
-		return err
+		return reconcile.Result{}, err
 	}
 	if err := put(ctx, m.Store, tx, spec.WorkloadKey(w.Name), w); err != nil {
-		return err
+		return reconcile.Result{}, err
 	}
 	if err := commit(ctx, m.Store, tx); err != nil {
-		return err
+		return reconcile.Result{}, err
 	}
 	if s := m.session(n.Cluster); s != nil {
 		if err := errors.Join(m.label(ctx, s, n), m.taint(ctx, s, n)); err != nil {
-			return err
+			return reconcile.Result{}, err
 		}
 	}
-	return m.reportNode(ctx, n)
+	return m.renewal(secrets.ServerCert), m.reportNode(ctx, n)
 }
 
 // removeNode takes one step of a node's removal: drain it, end its container,

@@ -216,6 +216,9 @@ func (m *Manager) reportNodeOnce(ctx context.Context, n spec.Node) error {
 	default:
 		st = nodeStatus(nil, workload)
 	}
+	if workload != nil {
+		st.CertificateGeneration = workload.Generation
+	}
 	tx := new(store.Tx)
 	// Not put: what was read here decided, and the node's removal may have been written since.
 	if err := rewrite(tx, spec.StatusKey(key), old, oldRev, st); err != nil || len(tx.Changes) == 0 {

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
+	certificatesv1client "k8s.io/client-go/kubernetes/typed/certificates/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -36,8 +37,12 @@ type session struct {
 	core    *corev1client.CoreV1Client
 	dynamic *dynamic.DynamicClient
 	nodes   cache.SharedIndexInformer
-	ready   chan struct{} // closed when the API server answered for the first time
-	cancel  context.CancelFunc
+
+	certificates *certificatesv1client.CertificatesV1Client
+	requests     cache.SharedIndexInformer // of certificates
+
+	ready  chan struct{} // closed when the API server answered for the first time
+	cancel context.CancelFunc
 }
 
 // startSession has a session with the cluster's control plane, with the given secrets.
@@ -97,6 +102,7 @@ func (m *Manager) runSession(ctx context.Context, s *session) error {
 		return err
 	}
 	m.wg.Go(func() { s.nodes.RunWithContext(ctx) })
+	m.wg.Go(func() { s.requests.RunWithContext(ctx) })
 	m.wg.Go(func() { m.firstLook(ctx, s) })
 	if err := m.retry(ctx, s, "apply the add-ons", m.applyAddons); err != nil {
 		return err
@@ -126,7 +132,10 @@ func (m *Manager) connect(s *session) error {
 	if s.dynamic, err = dynamic.NewForConfigAndClient(s.config, client); err != nil {
 		return err
 	}
-	return m.watchNodes(s)
+	if s.certificates, err = certificatesv1client.NewForConfigAndClient(s.config, client); err != nil {
+		return err
+	}
+	return errors.Join(m.watchNodes(s), m.watchRequests(s))
 }
 
 // waitReady returns when the API server is ready, and pods can be made in it.
@@ -166,6 +175,7 @@ func (m *Manager) reportReady(ctx context.Context, s *session) error {
 	return m.setClusterStatus(ctx, s.cluster.Name, func(st *spec.ClusterStatus) {
 		st.APIReady, st.Message = true, ""
 		st.Version, st.UID = v.GitVersion, string(system.UID)
+		st.CertificateGeneration = s.cluster.CertificateGeneration
 	})
 }
 

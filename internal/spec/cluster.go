@@ -28,6 +28,8 @@ type ClusterStatus struct {
 	Version   string `json:"version,omitempty"`   // as the API server reports it
 	UID       string `json:"uid,omitempty"`       // of kube-system
 	Message   string `json:"message,omitempty"`
+	// CertificateGeneration is the one with which the API server answered.
+	CertificateGeneration int64 `json:"certificateGeneration,omitempty"`
 }
 
 // ServerName is the host name in a cluster's kubeconfigs: the private name, or
@@ -78,6 +80,8 @@ type NodeStatus struct {
 	Message    string `json:"message,omitempty"`
 	Stopped    bool   `json:"stopped,omitempty"` // its container has ended, as the spec wants
 	Removed    bool   `json:"removed,omitempty"`
+	// CertificateGeneration is the one that its container was made with.
+	CertificateGeneration int64 `json:"certificateGeneration,omitempty"`
 }
 
 // ClusterSecrets is the document at SecretKey("cluster", name): all PEM, made

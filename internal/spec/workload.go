@@ -18,6 +18,10 @@ type Workload struct {
 	Limits   Limits            `json:"limits"`
 	Stopped  bool              `json:"stopped,omitempty"` // keep it (volumes, sandbox), but not running
 	Labels   map[string]string `json:"labels,omitempty"`
+	// Generation goes up to have the workload made anew; the status repeats the one that runs.
+	Generation int64 `json:"generation,omitempty"`
+	// Renewed changes when the content of live files does: what runs stays, and gets the new files.
+	Renewed string `json:"renewed,omitempty"`
 }
 
 // Kind chooses the engine's profile: capabilities, devices, cgroups, mounts of /proc and /sys.
@@ -39,6 +43,9 @@ type File struct {
 	Secret string `json:"secret,omitempty"` // key below /secret/
 	Field  string `json:"field,omitempty"`
 	Mode   uint32 `json:"mode,omitempty"` // 0: 0644, or 0600 for a secret
+	// Live: the content may change while the workload runs, and it is the program that sees to it. The
+	// file's folder is mounted as a whole, and so holds live files and nothing else.
+	Live bool `json:"live,omitempty"`
 }
 
 // Mount puts a volume of the engine, or a folder of Cloister's run directory, into the container.
@@ -79,4 +86,6 @@ type WorkloadStatus struct {
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	Restarts  int       `json:"restarts,omitempty"`
 	Image     string    `json:"image,omitempty"` // digest that runs
+	// Generation is the one of the spec that it was made by.
+	Generation int64 `json:"generation,omitempty"`
 }

@@ -34,13 +34,22 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
+// authorityLifetime is how long the authority's own certificate is valid.
+const authorityLifetime = 10 * 365 * 24 * time.Hour
+
 // Open reads the authority in dir, or makes it: ca.pem and ca.key (mode 0600).
-// The prefixes are the addresses that it may sign for.
+// The prefixes are the addresses that it may sign for. After two thirds of its
+// life it gets another certificate for the same name and key: who trusts the
+// old one trusts what it signs until that one ends.
 func Open(dir string, prefixes []netip.Prefix) (*Authority, error) {
+	return open(dir, prefixes, time.Now())
+}
+
+func open(dir string, prefixes []netip.Prefix, now time.Time) (*Authority, error) {
 	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key")
 	certPEM, err := os.ReadFile(certFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return create(certFile, keyFile, prefixes)
+		return create(certFile, keyFile, prefixes, now)
 	}
 	if err != nil {
 		return nil, err
@@ -53,17 +62,36 @@ func Open(dir string, prefixes []netip.Prefix) (*Authority, error) {
 	if !ok {
 		return nil, fmt.Errorf("certificate authority in %s: the key is not an ECDSA key", dir)
 	}
+	if pair.Leaf.NotAfter.Sub(now) < authorityLifetime/3 {
+		return write(certFile, key, prefixes, now)
+	}
 	return &Authority{Cert: pair.Leaf, PEM: certPEM, key: key}, nil
 }
 
-func create(certFile, keyFile string, prefixes []netip.Prefix) (*Authority, error) {
+func create(certFile, keyFile string, prefixes []netip.Prefix, now time.Time) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(certFile), 0o755); err != nil {
+		return nil, err
+	}
+	// The key first: a certificate on disk means that its key is there, too.
+	if err := atomicfile.Write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+		return nil, err
+	}
+	return write(certFile, key, prefixes, now)
+}
+
+// write makes the authority's certificate and writes it.
+func write(certFile string, key *ecdsa.PrivateKey, prefixes []netip.Prefix, now time.Time) (*Authority, error) {
 	tmpl := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: "Cloister local authority", Organization: []string{"Cloister"}},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(authorityLifetime),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{Domain, "localhost"},
 	}
@@ -78,29 +106,21 @@ func create(certFile, keyFile string, prefixes []netip.Prefix) (*Authority, erro
 	if a.Cert, err = x509.ParseCertificate(der); err != nil {
 		return nil, err
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(certFile), 0o755); err != nil {
-		return nil, err
-	}
-	// The key first: a certificate on disk means that its key is there, too.
-	if err := atomicfile.Write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
-		return nil, err
-	}
 	return a, atomicfile.Write(certFile, a.PEM, 0o644)
 }
 
-// Issue makes a server certificate for the names and addresses, valid for 90 days.
-func (a *Authority) Issue(names []string, addrs []netip.Addr) (*tls.Certificate, error) {
+// Lifetime is how long a server's certificate is valid.
+const Lifetime = 90 * 24 * time.Hour
+
+// Issue makes a server certificate for the names and addresses, valid for Lifetime from now on.
+func (a *Authority) Issue(now time.Time, names []string, addrs []netip.Addr) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: "Cloister"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, 90),
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(Lifetime),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, DNSNames: names,
 	}
 	for _, ip := range addrs {

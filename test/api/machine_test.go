@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -43,16 +44,35 @@ func (m machine) obey(ctx context.Context, e store.Event) {
 		}
 	case is(spec.ClusterPrefix):
 		c := decode[spec.Cluster](m.t, e.Value)
-		tx.Put(status, spec.ClusterStatus{APIReady: !c.Stopped, AddonsSet: true, Version: "v" + c.Version})
+		tx.Put(status, spec.ClusterStatus{APIReady: !c.Stopped, AddonsSet: true, Version: "v" + c.Version, CertificateGeneration: c.CertificateGeneration})
+		nodes, _, err := m.store.List(ctx, spec.NodeKey(c.Name, ""))
+		if err != nil {
+			return
+		}
+		for _, d := range nodes {
+			tx.Put(spec.StatusKey(d.Key), played(decode[spec.Node](m.t, d.Value), c))
+		}
 		tx.Put(spec.SecretKey("cluster", c.Name), spec.ClusterSecrets{CA: "the CA", AdminCert: "admin's", AdminKey: "admin's key", UserCert: "user's", UserKey: "user's key"})
 	case is(spec.NodePrefix):
 		n := decode[spec.Node](m.t, e.Value)
-		tx.Put(status, spec.NodeStatus{Registered: true, Ready: !n.Removing && !n.Stopped, Stopped: n.Stopped, Removed: n.Removing, Version: "v" + n.Version})
+		var c spec.Cluster
+		if _, err := m.store.Get(ctx, spec.ClusterKey(n.Cluster), &c); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return
+		}
+		tx.Put(status, played(n, c))
 	default:
 		tx.Put(status, spec.AttachStatus{Ready: true})
 	}
 	if _, err := m.store.Commit(ctx, tx); err != nil && ctx.Err() == nil {
 		m.t.Errorf("machine: %v", err)
+	}
+}
+
+// played is what is reported of a node: what is wanted.
+func played(n spec.Node, c spec.Cluster) spec.NodeStatus {
+	return spec.NodeStatus{
+		Registered: true, Ready: !n.Removing && !n.Stopped, Stopped: n.Stopped, Removed: n.Removing, Version: "v" + n.Version,
+		CertificateGeneration: c.CertificateGeneration,
 	}
 }
 

@@ -1,6 +1,10 @@
 package args
 
-import "cloister.dev/cloister/internal/spec"
+import (
+	"time"
+
+	"cloister.dev/cloister/internal/spec"
+)
 
 // ControlPlane is the document that `kube control-plane --config` reads.
 type ControlPlane struct {
@@ -29,9 +33,10 @@ anonymous:
   - path: /healthz
 `
 
-// NewControlPlane is the arguments of the three programs of a control plane.
-func NewControlPlane(c spec.Cluster) ControlPlane {
-	return ControlPlane{APIServer: apiServer(c), ControllerManager: controllerManager(c), Scheduler: scheduler()}
+// NewControlPlane is the arguments of the three programs of a control plane, which
+// signs certificates of kubelets that are valid for life.
+func NewControlPlane(c spec.Cluster, life time.Duration) ControlPlane {
+	return ControlPlane{APIServer: apiServer(c), ControllerManager: controllerManager(c, life), Scheduler: scheduler()}
 }
 
 func apiServer(c spec.Cluster) []string {
@@ -71,13 +76,14 @@ func apiServer(c spec.Cluster) []string {
 	}
 }
 
-func controllerManager(c spec.Cluster) []string {
+func controllerManager(c spec.Cluster, life time.Duration) []string {
 	pki := func(name string) string { return PKIDir + "/" + name }
 	return []string{
 		"--kubeconfig=" + ManagerKubeconfig, "--leader-elect=false", "--secure-port=0", "--profiling=false",
 		"--cluster-name=" + c.Name, "--allocate-node-cidrs=false", "--service-cluster-ip-range=" + c.ServiceCIDR.String(),
 		"--root-ca-file=" + pki("ca.crt"), "--service-account-private-key-file=" + pki("sa.key"),
 		"--cluster-signing-cert-file=" + pki("ca.crt"), "--cluster-signing-key-file=" + pki("ca.key"),
+		"--cluster-signing-duration=" + life.String(),
 		// Pods' addresses are the virtual network's, given out by Cloister.
 		"--controllers=*,-node-ipam-controller",
 		"--kube-api-qps=100", "--kube-api-burst=200",

@@ -24,6 +24,8 @@ type Process struct {
 	After []string `json:"after,omitempty"`
 	// Ready says how the process shows that it is ready: unix://<path>, a socket that takes connections.
 	Ready string `json:"ready,omitempty"`
+	// Renews are files with certificates that the process keeps renewing; what has ended of them is removed before a start.
+	Renews []string `json:"renews,omitempty"`
 }
 
 // NewGuest is a node's programs. The kubelet waits for containerd only: it asks
@@ -31,7 +33,7 @@ type Process struct {
 func NewGuest(n spec.Node, authority string) Guest {
 	return Guest{Processes: []Process{
 		{Name: "containerd", Args: []string{"containerd", "--config=" + ContainerdConfig}, Ready: "unix://" + ContainerdSocket},
-		{Name: "kubelet", Args: append([]string{"kubelet"}, KubeletArgs(n, authority)...), After: []string{"containerd"}},
+		{Name: "kubelet", Args: append([]string{"kubelet"}, KubeletArgs(n, authority)...), After: []string{"containerd"}, Renews: kubeletRenews(authority)},
 		{Name: "kube-proxy", Args: []string{"kube-proxy", "--config=" + ProxyConfig}},
 	}}
 }

@@ -33,7 +33,8 @@ func Kubelet(n spec.Node, c spec.Cluster, h Host) string {
 		"address":       n.Address.String(), "readOnlyPort": 0,
 		"healthzBindAddress": "127.0.0.1", "healthzPort": 10248,
 		"tlsCertFile": NodePKIDir + "/kubelet.crt", "tlsPrivateKeyFile": NodePKIDir + "/kubelet.key",
-		"rotateCertificates": true,
+		// The files are what it begins with: of both it asks the cluster for later ones.
+		"rotateCertificates": true, "serverTLSBootstrap": true,
 
 		"clusterDomain": "cluster.local", "clusterDNS": []string{c.DNSService.String()},
 		"resolvConf": ResolvConf,
@@ -74,9 +75,17 @@ func KubeletArgs(n spec.Node, authority string) []string {
 	return []string{
 		"--config=" + KubeletConfig, "--kubeconfig=" + KubeletKubeconfig,
 		"--hostname-override=" + n.Name, "--node-ip=" + n.Address.String(),
-		"--cert-dir=/var/lib/kubelet/pki-" + authority,
+		"--cert-dir=" + kubeletCertDir(authority),
 		"--node-labels=" + strings.Join(kubeletLabels(n.Register.Labels), ","),
 	}
+}
+
+func kubeletCertDir(authority string) string { return "/var/lib/kubelet/pki-" + authority }
+
+// kubeletRenews are the links that a kubelet sets to its newest certificates.
+func kubeletRenews(authority string) []string {
+	dir := kubeletCertDir(authority)
+	return []string{dir + "/kubelet-client-current.pem", dir + "/kubelet-server-current.pem"}
 }
 
 // kubeletLabels are those that a kubelet may set on its own node: any outside

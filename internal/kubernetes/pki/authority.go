@@ -19,13 +19,14 @@ import (
 	"time"
 )
 
-// How long certificates are valid. Renew says when it is time for new ones.
+// How long certificates are valid. RenewAt says when it is time for new ones.
 const (
 	authorityLifetime = 30 * 365 * 24 * time.Hour
-	leafLifetime      = 2 * 365 * 24 * time.Hour
-	renewBefore       = 90 * 24 * time.Hour
-	clockSkew         = time.Hour
+	clockSkew         = time.Hour // at most; clients' clocks may be behind by so much
 )
+
+// Lifetime is how long certificates are valid unless somebody says otherwise.
+const Lifetime = 2 * 365 * 24 * time.Hour
 
 // Pair is a certificate and its private key, both PEM.
 type Pair struct{ Cert, Key string }
@@ -33,6 +34,8 @@ type Pair struct{ Cert, Key string }
 // Authority signs the certificates of one cluster.
 type Authority struct {
 	Pair
+	// Life is how long its certificates are valid.
+	Life time.Duration
 	cert *x509.Certificate
 	key  crypto.Signer
 }
@@ -53,11 +56,11 @@ func NewAuthority(name string, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return LoadAuthority(pair)
+	return LoadAuthority(pair, Lifetime)
 }
 
-// LoadAuthority reads a root that NewAuthority made.
-func LoadAuthority(p Pair) (*Authority, error) {
+// LoadAuthority reads a root that NewAuthority made. It signs certificates that are valid for life.
+func LoadAuthority(p Pair, life time.Duration) (*Authority, error) {
 	pair, err := tls.X509KeyPair([]byte(p.Cert), []byte(p.Key))
 	if err != nil {
 		return nil, fmt.Errorf("certificate authority: %w", err)
@@ -66,7 +69,7 @@ func LoadAuthority(p Pair) (*Authority, error) {
 	if !ok || !pair.Leaf.IsCA {
 		return nil, errors.New("certificate authority: not one")
 	}
-	return &Authority{Pair: p, cert: pair.Leaf, key: key}, nil
+	return &Authority{Pair: p, Life: life, cert: pair.Leaf, key: key}, nil
 }
 
 // Client issues a certificate that names a user and its groups to the API server.
@@ -79,9 +82,9 @@ func (a *Authority) Client(now time.Time, user string, groups ...string) (Pair, 
 
 // Server issues a certificate for host names and addresses. Empty names and
 // invalid addresses are left out.
-func (a *Authority) Server(now time.Time, name string, names []string, addrs []netip.Addr) (Pair, error) {
+func (a *Authority) Server(now time.Time, subject pkix.Name, names []string, addrs []netip.Addr) (Pair, error) {
 	t := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: name},
+		Subject:     subject,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, n := range names {
@@ -102,7 +105,10 @@ func (a *Authority) issue(now time.Time, t *x509.Certificate) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	t.NotBefore, t.NotAfter = now.Add(-clockSkew), now.Add(leafLifetime)
+	t.NotBefore, t.NotAfter = now.Add(-min(clockSkew, a.Life/20)), now.Add(a.Life)
+	if t.NotAfter.After(a.cert.NotAfter) {
+		t.NotAfter = a.cert.NotAfter
+	}
 	t.KeyUsage = x509.KeyUsageDigitalSignature
 	return sign(t, a.cert, key, a.key)
 }
@@ -132,12 +138,18 @@ func encodeKey(key any) (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
 }
 
-// Renew says whether a certificate is close to its end, or cannot be read.
-func Renew(certPEM string, now time.Time) bool {
+// RenewAt is when a certificate is to be made anew: after two thirds of its life,
+// so that a third is left for whoever is away. For text that is none it is the zero time.
+func RenewAt(certPEM string) time.Time {
 	block, _ := pem.Decode([]byte(certPEM))
 	if block == nil {
-		return true
+		return time.Time{}
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
-	return err != nil || now.After(cert.NotAfter.Add(-renewBefore))
+	if err != nil {
+		return time.Time{}
+	}
+	return cert.NotBefore.Add(cert.NotAfter.Sub(cert.NotBefore) / 3 * 2)
 }
+
+func renew(certPEM string, now time.Time) bool { return !now.Before(RenewAt(certPEM)) }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"net/netip"
@@ -58,7 +59,7 @@ type Cluster struct {
 }
 
 // NewCluster makes authorities, keys and certificates of c. purpose is kept in For.
-func NewCluster(c spec.Cluster, purpose string, now time.Time) (*Cluster, error) {
+func NewCluster(c spec.Cluster, purpose string, now time.Time, life time.Duration) (*Cluster, error) {
 	ca, err := NewAuthority("kubernetes", now)
 	if err != nil {
 		return nil, err
@@ -71,23 +72,23 @@ func NewCluster(c spec.Cluster, purpose string, now time.Time) (*Cluster, error)
 	if s.ServiceAccountKey, s.ServiceAccountPub, err = signingKey(); err != nil {
 		return nil, err
 	}
-	return s, s.Issue(c, purpose, now)
+	return s, s.Issue(c, purpose, now, life)
 }
 
-// Issue makes every certificate anew, signed by the authorities that s has.
+// Issue makes every certificate anew, valid for life and signed by the authorities that s has.
 // Tokens, and certificates of before, stay valid.
-func (s *Cluster) Issue(c spec.Cluster, purpose string, now time.Time) error {
-	ca, err := LoadAuthority(Pair{s.CACert, s.CAKey})
+func (s *Cluster) Issue(c spec.Cluster, purpose string, now time.Time, life time.Duration) error {
+	ca, err := LoadAuthority(Pair{s.CACert, s.CAKey}, life)
 	if err != nil {
 		return err
 	}
-	front, err := LoadAuthority(Pair{s.FrontProxyCA, s.FrontProxyCAKey})
+	front, err := LoadAuthority(Pair{s.FrontProxyCA, s.FrontProxyCAKey}, life)
 	if err != nil {
 		return err
 	}
 	service := c.ServiceCIDR.Masked().Addr().Next()
 	server := func() (Pair, error) {
-		return ca.Server(now, "kube-apiserver", []string{
+		return ca.Server(now, pkix.Name{CommonName: "kube-apiserver"}, []string{
 			"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
 			"localhost", c.PrivateFQDN, c.PublicFQDN,
 		}, []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), service, c.Endpoint})
@@ -96,7 +97,7 @@ func (s *Cluster) Issue(c spec.Cluster, purpose string, now time.Time) error {
 		return func() (Pair, error) { return of.Client(now, user, groups...) }
 	}
 	metrics := func() (Pair, error) {
-		return ca.Server(now, "metrics-server", []string{"metrics-server.kube-system.svc"}, nil)
+		return ca.Server(now, pkix.Name{CommonName: "metrics-server"}, []string{"metrics-server.kube-system.svc"}, nil)
 	}
 	for _, leaf := range []struct {
 		cert, key *string
@@ -155,15 +156,18 @@ type Node struct {
 	ProxyKey   string `json:"kube-proxy.key"`
 }
 
-// NewNode makes the certificates of a node of the cluster s.
-func (s *Cluster) NewNode(n spec.Node, purpose string, now time.Time) (*Node, error) {
-	ca, err := LoadAuthority(Pair{s.CACert, s.CAKey})
+// NewNode makes the certificates of a node of the cluster s. The two of the kubelet
+// are those that it begins with: it asks the cluster for later ones itself.
+func (s *Cluster) NewNode(n spec.Node, purpose string, now time.Time, life time.Duration) (*Node, error) {
+	ca, err := LoadAuthority(Pair{s.CACert, s.CAKey}, life)
 	if err != nil {
 		return nil, err
 	}
 	client, err1 := ca.Client(now, "system:node:"+n.Name, "system:nodes")
 	proxy, err2 := ca.Client(now, "system:kube-proxy")
-	server, err3 := ca.Server(now, "system:node:"+n.Name, []string{n.Name}, []netip.Addr{n.Address})
+	// With any other subject the kubelet would ask for a new one at once.
+	subject := pkix.Name{CommonName: "system:node:" + n.Name, Organization: []string{"system:nodes"}}
+	server, err3 := ca.Server(now, subject, []string{n.Name}, []netip.Addr{n.Address})
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}

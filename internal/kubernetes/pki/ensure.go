@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,35 +15,45 @@ import (
 // old (nil: there are none). A new certificate generation has new authorities,
 // so that every earlier kubeconfig ends; the service account key stays, because
 // pods hold its tokens. Other names or addresses, and the approaching end of a
-// certificate, make new certificates of the same authorities.
-func EnsureCluster(old *Cluster, c spec.Cluster, now time.Time) (s *Cluster, changed bool, err error) {
-	generation := fmt.Sprint(c.CertificateGeneration)
-	purpose := strings.Join([]string{generation, c.Endpoint.String(), c.PrivateFQDN, c.PublicFQDN, c.ServiceCIDR.String()}, "|")
+// certificate, make new certificates of the same authorities. All of them are
+// made at once, so that one says when the others end; life is how long they are valid.
+func EnsureCluster(old *Cluster, c spec.Cluster, now time.Time, life time.Duration) (s *Cluster, changed bool, err error) {
+	purpose := strings.Join([]string{strconv.FormatInt(c.CertificateGeneration, 10), c.Endpoint.String(), c.PrivateFQDN, c.PublicFQDN, c.ServiceCIDR.String()}, "|")
 	if old == nil {
-		s, err = NewCluster(c, purpose, now)
+		s, err = NewCluster(c, purpose, now, life)
 		return s, true, err
 	}
-	if before, _, _ := strings.Cut(old.For, "|"); before != generation {
-		if s, err = NewCluster(c, purpose, now); err != nil {
+	if old.Generation() != c.CertificateGeneration {
+		if s, err = NewCluster(c, purpose, now, life); err != nil {
 			return nil, false, err
 		}
 		s.ServiceAccountKey, s.ServiceAccountPub = old.ServiceAccountKey, old.ServiceAccountPub
 		return s, true, nil
 	}
-	if old.For == purpose && !Renew(old.ServerCert, now) {
+	if old.For == purpose && !renew(old.ServerCert, now) {
 		return old, false, nil
 	}
 	next := *old
-	return &next, true, next.Issue(c, purpose, now)
+	return &next, true, next.Issue(c, purpose, now, life)
+}
+
+// Generation is the certificate generation that the authorities are of.
+func (s *Cluster) Generation() int64 {
+	text, _, _ := strings.Cut(s.For, "|")
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return -1 // of none: made anew
+	}
+	return n
 }
 
 // EnsureNode is EnsureCluster for a node of the cluster s.
-func (s *Cluster) EnsureNode(old *Node, n spec.Node, now time.Time) (node *Node, changed bool, err error) {
+func (s *Cluster) EnsureNode(old *Node, n spec.Node, now time.Time, life time.Duration) (node *Node, changed bool, err error) {
 	purpose := n.Name + "|" + n.Address.String() + "|" + Fingerprint(s.CACert)
-	if old != nil && old.For == purpose && !Renew(old.ServerCert, now) {
+	if old != nil && old.For == purpose && !renew(old.ServerCert, now) {
 		return old, false, nil
 	}
-	node, err = s.NewNode(n, purpose, now)
+	node, err = s.NewNode(n, purpose, now, life)
 	return node, true, err
 }
 

@@ -43,7 +43,7 @@ func verify(t *testing.T, ca, cert, name string, usage x509.ExtKeyUsage) error {
 
 func ensure(t *testing.T, old *Cluster, c spec.Cluster, at time.Time) (*Cluster, bool) {
 	t.Helper()
-	s, changed, err := EnsureCluster(old, c, at)
+	s, changed, err := EnsureCluster(old, c, at, Lifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestServerNames(t *testing.T) {
 
 func TestIdentities(t *testing.T) {
 	s, _ := ensure(t, nil, cluster, now)
-	n, _, err := s.EnsureNode(nil, node, now)
+	n, _, err := s.EnsureNode(nil, node, now, Lifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestEnsureCluster(t *testing.T) {
 		t.Error(err)
 	}
 
-	if s, changed = ensure(t, first, cluster, now.Add(leafLifetime-renewBefore+time.Minute)); !changed || s.AdminCert == first.AdminCert {
+	if s, changed = ensure(t, first, cluster, now.Add(Lifetime/3*2)); !changed || s.AdminCert == first.AdminCert {
 		t.Error("certificates close to their end are not renewed")
 	}
 
@@ -135,27 +135,27 @@ func TestEnsureCluster(t *testing.T) {
 
 func TestEnsureNode(t *testing.T) {
 	s, _ := ensure(t, nil, cluster, now)
-	first, _, err := s.EnsureNode(nil, node, now)
+	first, _, err := s.EnsureNode(nil, node, now, Lifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, changed, _ := s.EnsureNode(first, node, now); changed {
+	if _, changed, _ := s.EnsureNode(first, node, now, Lifetime); changed {
 		t.Error("nothing asked for other secrets, and they changed")
 	}
 	moved := node
 	moved.Address = netip.MustParseAddr("10.240.0.99")
-	if _, changed, _ := s.EnsureNode(first, moved, now); !changed {
+	if _, changed, _ := s.EnsureNode(first, moved, now, Lifetime); !changed {
 		t.Error("another address needs another serving certificate")
 	}
 	other, _ := ensure(t, nil, cluster, now)
-	if _, changed, _ := other.EnsureNode(first, node, now); !changed {
+	if _, changed, _ := other.EnsureNode(first, node, now, Lifetime); !changed {
 		t.Error("another authority needs other certificates")
 	}
 }
 
 func TestLoadAuthorityRefusesLeaf(t *testing.T) {
 	s, _ := ensure(t, nil, cluster, now)
-	if _, err := LoadAuthority(Pair{s.ServerCert, s.ServerKey}); err == nil {
+	if _, err := LoadAuthority(Pair{s.ServerCert, s.ServerKey}, Lifetime); err == nil {
 		t.Error("a server's certificate passed as an authority")
 	}
 }

@@ -132,14 +132,33 @@ func (b *bench) obey(ctx context.Context, e store.Event) {
 		tx.Delete(status)
 	case strings.HasPrefix(e.Key, spec.ClusterPrefix):
 		c := unmarshal[spec.Cluster](b.t, e.Value)
-		tx.Put(status, spec.ClusterStatus{APIReady: !c.Stopped, AddonsSet: true, Version: "v" + c.Version})
+		tx.Put(status, spec.ClusterStatus{APIReady: !c.Stopped, AddonsSet: true, Version: "v" + c.Version, CertificateGeneration: c.CertificateGeneration})
+		nodes, _, err := b.store.List(ctx, spec.NodeKey(c.Name, ""))
+		if err != nil {
+			return
+		}
+		for _, d := range nodes {
+			tx.Put(spec.StatusKey(d.Key), played(unmarshal[spec.Node](b.t, d.Value), c))
+		}
 		tx.Put(spec.SecretKey("cluster", c.Name), spec.ClusterSecrets{CA: "ca", AdminCert: "ac", AdminKey: "ak", UserCert: "uc", UserKey: "uk"})
 	default:
 		n := unmarshal[spec.Node](b.t, e.Value)
-		tx.Put(status, spec.NodeStatus{Registered: true, Ready: !n.Removing && !n.Stopped, Stopped: n.Stopped, Removed: n.Removing, Version: "v" + n.Version})
+		var c spec.Cluster
+		if _, err := b.store.Get(ctx, spec.ClusterKey(n.Cluster), &c); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return
+		}
+		tx.Put(status, played(n, c))
 	}
 	if _, err := b.store.Commit(ctx, tx); err != nil && ctx.Err() == nil {
 		b.t.Errorf("machine: %v", err)
+	}
+}
+
+// played is what is reported of a node: what is wanted.
+func played(n spec.Node, c spec.Cluster) spec.NodeStatus {
+	return spec.NodeStatus{
+		Registered: true, Ready: !n.Removing && !n.Stopped, Stopped: n.Stopped, Removed: n.Removing, Version: "v" + n.Version,
+		CertificateGeneration: c.CertificateGeneration,
 	}
 }
 

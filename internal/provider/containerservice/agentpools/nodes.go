@@ -281,7 +281,7 @@ func state(ctx context.Context, d shape.Deps, c shape.Cluster, p shape.Pool) (St
 			waiting = append(waiting, name+" (leaves)")
 		case c.Stopped() && h.status.Stopped:
 			s.Ready++
-		case !c.Stopped() && h.settled() && h.Version == version:
+		case !c.Stopped() && h.settled() && h.Version == version && h.status.CertificateGeneration == c.Generation():
 			s.Ready++
 		case h.status.Message != "":
 			waiting = append(waiting, name+": "+h.status.Message)

@@ -200,6 +200,8 @@ func (t *typ) progress(ctx context.Context, c shape.Cluster, pools []agentpools.
 	case !s.APIReady || version != "" && version != c.Props.Str("currentKubernetesVersion"):
 		p.Done = false
 		notes = append([]string{strings.TrimSpace("the API server " + s.Message)}, notes...)
+	case s.CertificateGeneration != c.Generation():
+		p.Done, notes = false, append([]string{"the API server's new certificates"}, notes...)
 	case !s.AddonsSet:
 		p.Done, p.Percent = false, 50
 		notes = append([]string{strings.TrimSpace("the add-ons " + s.Message)}, notes...)

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/transport"
 )
 
 // programs maps a program's name to its entry. Each takes the arguments that
@@ -24,7 +27,12 @@ var programs = map[string]func(args []string) int{
 	"kube-scheduler":          upstreamScheduler,
 }
 
+// certificateInterval is how often clients look whether their certificate's file
+// has changed. The servers look every minute.
+const certificateInterval = 20 * time.Second
+
 func main() {
+	transport.CertCallbackRefreshDuration = certificateInterval
 	args := os.Args
 	run, ok := programs[filepath.Base(args[0])]
 	if !ok && len(args) > 1 {
