@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"cloister.dev/cloister/internal/app"
-	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/config"
+	"cloister.dev/cloister/internal/httpbound"
 	"cloister.dev/cloister/internal/identity"
 	"cloister.dev/cloister/internal/store"
 	"cloister.dev/cloister/internal/tlsca"
@@ -112,7 +112,7 @@ func serve(l net.Listener, cert *tls.Certificate, h http.Handler, dir string, sa
 	if err := os.WriteFile(filepath.Join(dir, readyFile), b, 0o600); err != nil {
 		return err
 	}
-	srv := arm.NewHTTPServer(h, slog.New(slog.DiscardHandler))
-	err = srv.Serve(tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{*cert}}))
+	srv := httpbound.NewServer(h, slog.New(slog.DiscardHandler))
+	err = srv.Serve(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{*cert}})
 	return fmt.Errorf("serve: %w", err)
 }

@@ -22,6 +22,7 @@ import (
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/engine"
 	"cloister.dev/cloister/internal/fabric"
+	"cloister.dev/cloister/internal/httpbound"
 	"cloister.dev/cloister/internal/identity"
 	"cloister.dev/cloister/internal/kubernetes"
 	"cloister.dev/cloister/internal/local"
@@ -189,7 +190,7 @@ func (d *daemon) listen(ctx context.Context, f *fabric.Fabric, server *arm.Serve
 		return fmt.Errorf("ARM endpoint: %w", err)
 	}
 	cert := &certificates{ca: ca, clock: time.Now, addrs: []netip.Addr{d.cfg.ARMAddress(), netip.MustParseAddr("127.0.0.1")}}
-	srv := arm.NewHTTPServer(handler(server, ids), d.log)
+	srv := httpbound.NewServer(handler(server, ids), d.log)
 	listeners := []net.Listener{l}
 	if d.cfg.Listen != "" {
 		own, err := f.Listen(netplan.HostNS, d.cfg.Listen)
@@ -209,7 +210,7 @@ func (d *daemon) listen(ctx context.Context, f *fabric.Fabric, server *arm.Serve
 	var g errgroup.Group
 	for _, l := range listeners {
 		g.Go(func() error {
-			err := srv.Serve(tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: cert.get}))
+			err := srv.Serve(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: cert.get})
 			if errors.Is(err, http.ErrServerClosed) {
 				err = nil
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"cloister.dev/cloister/internal/httpbound"
 	"cloister.dev/cloister/internal/store"
 )
 
@@ -104,7 +105,7 @@ func (s *Server) errorResponse(ctx context.Context, requestID string, err error)
 	case errors.As(err, &e):
 	case errors.Is(err, store.ErrTooLarge):
 		e = Errorf(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The resource is larger than Cloister stores. Make it smaller.")
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, httpbound.ErrBusy):
 		e = Errorf(http.StatusServiceUnavailable, "ServerBusy", "The request was given up before it was done. Send it again.")
 	default:
 		e = Errorf(http.StatusInternalServerError, "InternalServerError", "The server met an error that it does not know. `cloister logs` shows it beside the request id %s.", requestID)
@@ -114,7 +115,11 @@ func (s *Server) errorResponse(ctx context.Context, requestID string, err error)
 		status = http.StatusBadRequest
 	}
 	resp := &Response{Status: status, Body: map[string]any{"error": e}, Headers: map[string]string{"x-ms-error-code": e.Code}}
-	if status == http.StatusUnauthorized {
+	switch status {
+	case http.StatusServiceUnavailable:
+		resp.Headers["Retry-After"] = "5"
+	case http.StatusUnauthorized:
+		resp.Headers["Connection"] = "close" // nothing more of its body is read
 		resp.Headers["WWW-Authenticate"] = fmt.Sprintf(`Bearer authorization_uri="%s/%s", error="invalid_token", error_description="%s"`, s.BaseURL, s.TenantID, e.Code)
 	}
 	return resp
@@ -184,13 +189,4 @@ func (s *Server) logRequest(q *request, id string, resp *Response, err error, to
 		args = append(args, "error", err)
 	}
 	s.Logger.Log(q.http.Context(), level, "request", args...)
-}
-
-// NewHTTPServer is an http.Server with bounds on what a client may make it wait
-// for and hold. ReadTimeout covers a body of 4 MiB on a slow line.
-func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
 }

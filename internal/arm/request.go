@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"cloister.dev/cloister/internal/httpbound"
 )
 
 // maxBody is the largest request body: 4 MiB, as Azure's.
@@ -46,11 +48,17 @@ func (q *request) body(required bool) (map[string]any, error) {
 	if errors.As(err, &tooLarge) {
 		return nil, Errorf(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request's body is larger than %d bytes. Send less.", maxBody)
 	}
+	if errors.Is(err, httpbound.ErrBusy) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, BadRequest("InvalidRequestContent", "The request's body could not be read: %v.", err)
 	}
 	return parseBody(raw, required)
 }
+
+// maxValues bounds what a body becomes in memory: a value takes 60 bytes and more there, and may be two in the text.
+const maxValues = 200_000
 
 // parseBody decodes a JSON object; nil for an empty body that is not required.
 func parseBody(raw []byte, required bool) (map[string]any, error) {
@@ -60,6 +68,9 @@ func parseBody(raw []byte, required bool) (map[string]any, error) {
 			return nil, BadRequest("InvalidRequestContent", "The request has no body. Send the resource as a JSON object.")
 		}
 		return nil, nil
+	}
+	if n := bytes.Count(raw, []byte(",")) + bytes.Count(raw, []byte("[")) + bytes.Count(raw, []byte("{")); n > maxValues {
+		return nil, BadRequest("InvalidRequestContent", "The request's body holds more than %d values. Send less.", maxValues)
 	}
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {

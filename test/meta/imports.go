@@ -30,7 +30,7 @@ var layers = []struct {
 	sideBySide bool
 	prefixes   []string
 }{
-	{"leaf", false, []string{"internal/spec", "internal/resourceid", "internal/config", "internal/atomicfile", "internal/tlsca", "internal/kubeconfig", "internal/local"}},
+	{"leaf", false, []string{"internal/spec", "internal/resourceid", "internal/config", "internal/atomicfile", "internal/tlsca", "internal/kubeconfig", "internal/local", "internal/httpbound"}},
 	{"kernel", false, []string{"internal/arm", "internal/identity", "internal/reconcile", "internal/store", "internal/netplan", "internal/ipam"}},
 	{"part", true, []string{"internal/provider", "internal/fabric", "internal/dns", "internal/engine", "internal/kubernetes", "internal/images", "internal/nsrun"}},
 	{"app", false, []string{"internal/app"}},
