@@ -25,7 +25,7 @@ func (s *Server) serveAction(ctx context.Context, q *request, id resourceid.ID, 
 	}
 	c := q.change(id, t)
 	var resp *Response
-	err = retried(ctx, c, func() error {
+	err = s.retried(ctx, c, func() error {
 		resp, err = s.tryAction(ctx, q, c, a, body)
 		return err
 	})

@@ -59,7 +59,7 @@ func (s *Server) waitFor(ctx context.Context, op *Operation, most time.Duration)
 // remove admits a delete and marks the resource; what the type does to take it down,
 // and the end of the document, is the reconciler's. r is nil if there is none, op is the delete's operation.
 func (s *Server) remove(ctx context.Context, c *change) (r *Resource, op *Operation, err error) {
-	err = retried(ctx, c, func() error {
+	err = s.retried(ctx, c, func() error {
 		r, op, err = s.tryRemove(ctx, c)
 		return err
 	})

@@ -37,6 +37,7 @@ type Server struct {
 	types      map[string]*Type  // by name in lower case
 	namespaces map[string]string // as written, by lower case
 	routes     []route
+	turns      chan struct{} // holds the one turn of those that were in each other's way
 }
 
 // groupType is the type of ids without a namespace, see resourceid.ID.Type; groupKey is its key in types.
@@ -57,7 +58,7 @@ func NewServer(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{Options: o, read: &Resources{Store: o.Store}, types: map[string]*Type{}, namespaces: map[string]string{}}
+	s := &Server{Options: o, read: &Resources{Store: o.Store}, types: map[string]*Type{}, namespaces: map[string]string{}, turns: make(chan struct{}, 1)}
 	if err := s.Add(o.Types, o.Routes); err != nil {
 		return nil, err
 	}

@@ -14,8 +14,10 @@ import (
 
 // attempts is how often an admission is done again because something it read was changed meanwhile.
 const (
-	attempts  = 10
+	attempts  = 30
+	turnless  = 2 // of them are made without a turn
 	retryStep = 5 * time.Millisecond
+	turnTime  = time.Second // nobody waits longer for a turn
 )
 
 // failedPause is how long Cloister's own repeated write leaves a failed resource alone, before it tries again.
@@ -66,10 +68,12 @@ func (s *Server) serveWrite(ctx context.Context, q *request, id resourceid.ID, t
 	return resp, err
 }
 
-// retried does an admission until no one is in its way.
-func retried(ctx context.Context, c *change, try func() error) error {
+// retried does an admission until no one is in its way. Those that were in each other's way, as many NICs
+// of one subnet are, take turns.
+func (s *Server) retried(ctx context.Context, c *change, try func() error) error {
 	for i := range attempts {
-		if err := try(); !errors.Is(err, store.ErrConflict) {
+		err := s.inTurn(ctx, i, try)
+		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 		select {
@@ -84,10 +88,24 @@ func retried(ctx context.Context, c *change, try func() error) error {
 	return Conflict("RequestConflict", "The resource '%s', or one that it depends on, was changed at the same time by other requests. Send the request again.", c.id)
 }
 
+func (s *Server) inTurn(ctx context.Context, attempt int, try func() error) error {
+	if attempt < turnless {
+		return try()
+	}
+	select {
+	case s.turns <- struct{}{}:
+		defer func() { <-s.turns }()
+	case <-time.After(turnTime): // an admission that waits for another one's write
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return try()
+}
+
 // write admits a create or update and commits it: the resource, its operation (nil if
 // it is done at once) and what the type adds, all or nothing.
 func (s *Server) write(ctx context.Context, c *change) (r *Resource, op *Operation, created bool, err error) {
-	err = retried(ctx, c, func() error {
+	err = s.retried(ctx, c, func() error {
 		r, op, created, err = s.tryWrite(ctx, c)
 		return err
 	})
