@@ -35,7 +35,12 @@ func (f *Fabric) Obstacles(ctx context.Context) ([]Obstacle, error) {
 	if err := f.run(ctx, netplan.HostNS, nil, &out, "--json", "--stateless", "list", "ruleset"); err != nil {
 		return nil, err
 	}
-	return obstacles(out.Bytes())
+	found, err := obstacles(out.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	older, err := f.legacyObstacles(ctx)
+	return append(found, older...), err
 }
 
 // ruleset is what `nft --json list ruleset` prints (libnftables-json(5)).
@@ -103,7 +108,7 @@ func (r *ruleJSON) lets() (in, back bool) {
 				if json.Unmarshal(raw, &m) != nil {
 					continue
 				}
-				name, _ := m.Right.(string)
+				name := nameIn(m.Right)
 				if m.Op == "!=" {
 					name = "not " + name
 				}
@@ -124,6 +129,19 @@ func (r *ruleJSON) lets() (in, back bool) {
 		return false, false
 	}
 	return from == netplan.HostLink && !answers, from == "" && (to == netplan.HostLink || to == "" && answers)
+}
+
+// nameIn is the link that a rule names; of a set Cloister's, if it is in it.
+func nameIn(right any) string {
+	switch v := right.(type) {
+	case string:
+		return v
+	case map[string]any:
+		if list, ok := v["set"].([]any); ok && slices.Contains(list, any(netplan.HostLink)) {
+			return netplan.HostLink
+		}
+	}
+	return "another"
 }
 
 // advise says what the owner of the chain has for such rules: a place that its program leaves alone.

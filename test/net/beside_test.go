@@ -21,7 +21,11 @@ func (w *world) load(file string) {
 		w.on("host", "nft -f "+path)
 		return
 	}
-	w.on("host", "iptables-restore "+path)
+	if legacy, ok := strings.CutPrefix(file, "legacy/"); ok {
+		w.on("host", "iptables-legacy-restore "+filepath.Join(filepath.Dir(filepath.Dir(path)), legacy))
+	} else {
+		w.on("host", "iptables-restore "+path)
+	}
 	// Their programs switch forwarding on, or expect it.
 	w.on("host", "sysctl -qw net.ipv4.ip_forward=1")
 }
@@ -77,6 +81,7 @@ func TestBesideOthers(t *testing.T) {
 	}{
 		{"Docker", []string{"docker.rules"}, []answers{docker}, "Docker", nil},
 		{"ufw", []string{"ufw.rules"}, []answers{ufw}, "ufw", map[string]string{"ufw route allow in on cl-host": "iptables -A ufw-user-forward -i cl-host -j ACCEPT"}},
+		{"Docker with the older packet filter", []string{"legacy/docker.rules"}, []answers{docker}, "Docker", nil},
 		{"an owner's own", []string{"firewall.nft"}, []answers{{{"neighbour", "203.0.113.9:80"}: "outside 192.168.50.2", {"outside", "192.168.50.2:80"}: ""}}, "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
