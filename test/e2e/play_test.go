@@ -34,10 +34,14 @@ func playHost(t *testing.T) bool {
 			f := strings.Fields(line)
 			output(t, f[0], f[1:]...)
 		}
+		// Named namespaces that others make meanwhile are none of this host's.
+		if _, err := os.Stat("/run/netns"); err == nil {
+			output(t, "mount", "-t", "tmpfs", "tmpfs", "/run/netns")
+		}
 		return true
 	}
-	// Mounts of the machine are seen, and those of the test are not seen outside.
-	cmd := exec.Command("unshare", "--net", "--mount", "--propagation", "slave", os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "40m")
+	// What the machine and the test mount from now on is not seen by the other.
+	cmd := exec.Command("unshare", "--net", "--mount", "--propagation", "private", os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "40m")
 	cmd.Env = append(os.Environ(), played+"="+t.Name())
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
