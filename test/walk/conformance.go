@@ -17,7 +17,7 @@ import (
 // for webhooks and aggregation, and a pod that has to be seen running.
 const (
 	machinery = `\[sig-api-machinery\].*\[Conformance\]`
-	foreign   = `AdmissionWebhook|CustomResourceConversionWebhook|Sample API Server|all pods are removed when a namespace is deleted`
+	foreign   = `AdmissionWebhook|CustomResourceConversionWebhook|CustomResourceFieldSelectors|Sample API Server|all pods are removed when a namespace is deleted|namespace deletion should delete pod first`
 )
 
 // slow are tests that do nothing but wait, five minutes and more, for something that comes by
@@ -25,7 +25,7 @@ const (
 var slow = []string{"even if the original version has been compacted away", "should apply changes to a resourcequota status"}
 
 // fewest is how many of the tests have to pass: what is skipped by mistake is missed.
-const fewest = 74
+const fewest = 72
 
 // Conformance runs upstream's tests in a private cluster of their own, inside its
 // network. The program is the artefact e2e-v<version>.
