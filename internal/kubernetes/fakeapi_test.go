@@ -21,7 +21,7 @@ import (
 )
 
 // fakeAPI is as much of an API server as a session asks for: health, version,
-// one namespace, one service account, nodes that can be watched, pods, and
+// one namespace, one service account, nodes that can be watched, pods, volumes, and
 // server-side apply of anything.
 type fakeAPI struct {
 	store  store.Store
@@ -30,7 +30,8 @@ type fakeAPI struct {
 
 	nodes   map[string]map[string]any
 	pods    map[string]map[string]any // by name, all in the namespace default
-	applied []string                  // paths
+	volumes map[string]map[string]any
+	applied []string // paths
 	evicted []string
 	watches []chan map[string]any
 	deleted chan string // names of nodes
@@ -43,7 +44,7 @@ type fakeAPI struct {
 // somebody may still connect, a server cannot close.
 func newFakeAPI(t *testing.T, s store.Store) *fakeAPI {
 	t.Helper()
-	f := &fakeAPI{store: s, nodes: map[string]map[string]any{}, pods: map[string]map[string]any{}, deleted: make(chan string, 10), requests: map[string]map[string]any{}, answered: make(chan [2]string, 10)}
+	f := &fakeAPI{store: s, nodes: map[string]map[string]any{}, pods: map[string]map[string]any{}, volumes: map[string]map[string]any{}, deleted: make(chan string, 10), requests: map[string]map[string]any{}, answered: make(chan [2]string, 10)}
 	t.Cleanup(func() {
 		if f.server != nil {
 			f.server.CloseClientConnections()
@@ -105,6 +106,11 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, list("NodeList", f.nodes))
 	case p == "/api/v1/pods":
 		answer(w, list("PodList", f.pods))
+	case p == "/api/v1/persistentvolumes":
+		answer(w, list("PersistentVolumeList", f.volumes))
+	case strings.HasPrefix(p, "/api/v1/persistentvolumes/") && r.Method == http.MethodDelete:
+		delete(f.volumes, name)
+		answer(w, map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Success"})
 	case strings.HasSuffix(p, "/eviction"):
 		name = path.Base(path.Dir(p))
 		f.evicted = append(f.evicted, name)

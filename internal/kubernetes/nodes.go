@@ -155,13 +155,16 @@ func (m *Manager) sweepNode(ctx context.Context, s *session, name string) error 
 	return deleteNode(ctx, s, name)
 }
 
-// deleteNode deletes the node's object, where there is an API server.
+// deleteNode deletes the node's object and its volumes', where there is an API server.
 func deleteNode(ctx context.Context, s *session, name string) error {
 	if s == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
+	if err := forgetVolumes(ctx, s, name); err != nil {
+		return err
+	}
 	if err := s.core.Nodes().Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !gone(err) {
 		return err
 	}

@@ -21,6 +21,14 @@ func TestSession(t *testing.T) {
 	}
 	api := newFakeAPI(t, s)
 	api.pods["web"], api.pods["agent"] = pod("web", "ReplicaSet"), pod("agent", "DaemonSet")
+	volume := func(name, provisioner, node string) {
+		api.volumes[name] = map[string]any{"metadata": map[string]any{"name": name, "annotations": map[string]any{
+			"pv.kubernetes.io/provisioned-by": provisioner, "local.path.provisioner/selected-node": node,
+		}}}
+	}
+	volume("here", "cloister.dev/local-path", testNode.Name)
+	volume("elsewhere", "cloister.dev/local-path", "another")
+	volume("foreign", "example.com/disks", testNode.Name)
 	start(t, s, api.dial)
 	clusterKey, nodeKey := spec.ClusterKey(testCluster.Name), spec.NodeKey(testNode.Cluster, testNode.Name)
 	workload := spec.WorkloadKey("node-abcdefghij-" + testNode.Name)
@@ -60,6 +68,9 @@ func TestSession(t *testing.T) {
 	until(t, s, spec.StatusKey(nodeKey), func(st spec.NodeStatus) bool { return st.Removed })
 	if api.node(testNode.Name) != nil {
 		t.Error("the node's object is still there")
+	}
+	if len(api.volumes) != 2 || api.volumes["here"] != nil {
+		t.Errorf("volumes %v are left, want those that were not on the node", api.volumes)
 	}
 }
 

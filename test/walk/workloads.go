@@ -23,6 +23,7 @@ func Workloads() []Step {
 		{"kubectl top: metrics by aggregation", top},
 		{"A validating webhook: 1,000 objects through a pod", webhook},
 		{"A volume by the default storage class: kept, the group's, and removed with its claim", volume},
+		{"A node that goes takes its volumes with it", volumeOfNode},
 		{"kubectl logs -f stays open while nothing is said", idleLogs},
 		{"Deletion", remove},
 	}

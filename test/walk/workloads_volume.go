@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -92,6 +93,47 @@ func volume(ctx context.Context, w *Walk) error {
 			return fmt.Errorf("after its claim, of the volume there is still %s %v", out, found)
 		}
 		return nil
+	})
+}
+
+// volumeOfNode leaves a volume on the node that goes first when the pool shrinks,
+// and wants nothing of it to stay in the way when its claim is deleted.
+func volumeOfNode(ctx context.Context, w *Walk) error {
+	list, err := w.nodes(ctx, "nodepool1")
+	if err != nil {
+		return err
+	}
+	last := list[0].Metadata.Name
+	for _, n := range list {
+		last = max(last, n.Metadata.Name)
+	}
+	there := fmt.Sprintf("  nodeSelector: {kubernetes.io/hostname: %s}\n", last)
+	if err := w.apply(ctx, claim+fmt.Sprintf(volumePod, "writer", HelloImage, "write, /data/note, kept")+there); err != nil {
+		return err
+	}
+	if _, err := w.kubectl(ctx, "wait", "pod/writer", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s"); err != nil {
+		return err
+	}
+	if _, err := w.az(ctx, "aks", "scale", "-g", w.main.Group, "-n", w.main.Name, "-c", strconv.Itoa(w.Nodes-1), "-o", "none"); err != nil {
+		return err
+	}
+	if list, err = w.nodes(ctx, "nodepool1"); err != nil {
+		return err
+	}
+	for _, n := range list {
+		if n.Metadata.Name == last {
+			return fmt.Errorf("node %s is still there, the pool shrank elsewhere", last)
+		}
+	}
+	if _, err := w.kubectl(ctx, "delete", "persistentvolumeclaim", "data", "--timeout=60s"); err != nil {
+		return err
+	}
+	return eventually(ctx, 30*time.Second, func(ctx context.Context) error {
+		out, err := w.kubectl(ctx, "get", "persistentvolume", "-o", "name")
+		if err == nil && out != "" {
+			err = fmt.Errorf("still there: %s", out)
+		}
+		return err
 	})
 }
 

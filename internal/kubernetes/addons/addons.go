@@ -31,6 +31,9 @@ const (
 	imageLocalPath     = "cloister.internal/local-path-provisioner:1"
 )
 
+// Provisioner is the name by which storage classes ask for a volume on a node.
+const Provisioner = "cloister.dev/local-path"
+
 // Values is what the manifests depend on.
 type Values struct {
 	DNSService  netip.Addr
@@ -95,6 +98,7 @@ func renderFile(file string, v Values) ([]*unstructured.Unstructured, error) {
 		"imageCoreDNS":       func() string { return imageCoreDNS },
 		"imageMetricsServer": func() string { return imageMetricsServer },
 		"imageLocalPath":     func() string { return imageLocalPath },
+		"provisioner":        func() string { return Provisioner },
 	}).Parse(string(text))
 	if err != nil {
 		return nil, err
