@@ -114,6 +114,10 @@ func volumeOfNode(ctx context.Context, w *Walk) error {
 	if _, err := w.kubectl(ctx, "wait", "pod/writer", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s"); err != nil {
 		return err
 	}
+	// A claim waits for pods that had it, also for one whose node has gone.
+	if _, err := w.kubectl(ctx, "delete", "pod", "writer"); err != nil {
+		return err
+	}
 	if _, err := w.az(ctx, "aks", "scale", "-g", w.main.Group, "-n", w.main.Name, "-c", strconv.Itoa(w.Nodes-1), "-o", "none"); err != nil {
 		return err
 	}
