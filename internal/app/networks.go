@@ -5,23 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"strings"
 	"time"
 
 	"cloister.dev/cloister/internal/config"
-	"cloister.dev/cloister/internal/fabric"
 	"cloister.dev/cloister/internal/netplan"
 	"cloister.dev/cloister/internal/reconcile"
 	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
 )
 
+// switchboard is what the fabric does for networks.
+type switchboard interface {
+	UplinkMTU() (int, error)
+	Uplinks(lan []netip.Prefix) ([]netplan.Uplink, error)
+	Apply(ctx context.Context, scope string, number int64, namespaces []netplan.Namespace) error
+	Sweep(keep map[string]bool) (gone []string, err error)
+	Path(name string) string
+}
+
 // networks plans all virtual networks and has the fabric apply what changed.
 type networks struct {
 	cfg    config.Config
 	store  store.Store
-	fabric *fabric.Fabric
+	fabric switchboard
 	log    *slog.Logger
 	number int64
 	last   map[string][]netplan.Namespace // what was applied, by scope

@@ -143,14 +143,19 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	clusters := kubernetes.New(ctx, kubernetes.Options{Store: s, Log: d.log, Host: host, Dial: dialInside(net), CertificateLifetime: time.Duration(d.cfg.CertificateLifetime)})
-	list := append(server.Reconcilers(), clusters.Reconcilers()...)
-	list = append(list, network.reconciler(), name.reconciler(), w.reconciler(), (&sessions{s}).reconciler())
+	list := reconcilers(server, clusters, network, name, w, &sessions{s})
 	g.Go(func() error { return reconcile.Run(ctx, s, d.log, list) })
 	g.Go(func() error { w.observe(ctx, e); return nil })
 	d.parts.set("reconcilers", nil)
 	err = g.Wait()
 	clusters.Wait()
 	return err
+}
+
+// reconcilers are all that the daemon runs.
+func reconcilers(server *arm.Server, clusters *kubernetes.Manager, n *networks, names *names, w *workloads, s *sessions) []reconcile.Reconciler {
+	list := append(server.Reconcilers(), clusters.Reconcilers()...)
+	return append(list, n.reconciler(), names.reconciler(), w.reconciler(), s.reconciler())
 }
 
 // dialInside connects to the API server inside a control plane's namespace: there is no other way in for the daemon.

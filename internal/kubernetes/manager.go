@@ -54,22 +54,22 @@ func (m *Manager) Reconcilers() []reconcile.Reconciler {
 	return []reconcile.Reconciler{
 		{
 			Name: "kubernetes-cluster",
-			Watches: []reconcile.Watch{
-				{Prefix: spec.ClusterPrefix},
-				{Prefix: spec.StatusKey(spec.WorkloadKey(controlPlanePrefix)), Map: clusterOfWorkload},
-			},
+			Watches: append(m.leftoversOfCluster(),
+				reconcile.Watch{Prefix: spec.ClusterPrefix},
+				reconcile.Watch{Prefix: spec.StatusKey(spec.WorkloadKey(controlPlanePrefix)), Map: clusterOfWorkload},
+			),
 			Writes:    []string{spec.WorkloadPrefix, spec.ServicePrefix, spec.SecretPrefix, spec.StatusKey(spec.ClusterPrefix)},
 			Reconcile: m.reconcileCluster,
 			Workers:   8,
 		},
 		{
 			Name: "kubernetes-node",
-			Watches: []reconcile.Watch{
-				{Prefix: spec.NodePrefix},
-				{Prefix: spec.ClusterPrefix, Map: m.nodesOfCluster},
-				{Prefix: pkiSecretKey(""), Map: m.nodesOfCluster},
-				{Prefix: spec.StatusKey(spec.WorkloadKey(nodeWorkloadPrefix)), Map: nodeOfWorkload},
-			},
+			Watches: append(m.leftoversOfNode(),
+				reconcile.Watch{Prefix: spec.NodePrefix},
+				reconcile.Watch{Prefix: spec.ClusterPrefix, Map: m.nodesOfCluster},
+				reconcile.Watch{Prefix: pkiSecretKey(""), Map: m.nodesOfCluster},
+				reconcile.Watch{Prefix: spec.StatusKey(spec.WorkloadKey(nodeWorkloadPrefix)), Map: nodeOfWorkload},
+			),
 			Writes:    []string{spec.WorkloadPrefix, spec.SecretPrefix, spec.StatusKey(spec.NodePrefix)},
 			Reconcile: m.reconcileNode,
 			Workers:   8,
