@@ -24,18 +24,19 @@ const (
 	storeVolume      = "cloister-store-run" // its socket
 )
 
-// startEngine starts containerd, unless it runs, and connects to it.
-func startEngine(ctx context.Context, c config.Config, log *slog.Logger) (*engine.Engine, error) {
+// startEngine starts containerd, unless it runs, and connects to it. programs is the folder of containerd's programs.
+func startEngine(ctx context.Context, c config.Config, log *slog.Logger) (e *engine.Engine, programs string, err error) {
 	built, err := images.Build(ctx, images.Options{SourceDir: c.SourceDir, CacheDir: c.CacheDir}, artefacts()...)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := engine.StartContainerd(ctx, c.DataDir, c.RunDir, built["containerd-programs"].Path); err != nil {
-		return nil, err
+	programs = built["containerd-programs"].Path
+	if err := engine.StartContainerd(ctx, c.DataDir, c.RunDir, programs); err != nil {
+		return nil, "", err
 	}
-	return engine.New(engine.Options{
+	e, err = engine.New(engine.Options{
 		DataDir: c.DataDir, RunDir: c.RunDir, Cgroup: c.Cgroup, Log: log,
 		Logger: filepath.Join(built["logger-programs"].Path, "cloister-logger"), Runc: filepath.Join(built["runc-programs"].Path, "runc"),
 		Images: func(_ context.Context, name string) (string, string, error) {
@@ -46,6 +47,7 @@ func startEngine(ctx context.Context, c config.Config, log *slog.Logger) (*engin
 			return a.Path, a.Ref, nil
 		},
 	})
+	return e, programs, err
 }
 
 // own are the workloads from configuration.
@@ -71,22 +73,6 @@ func own(c config.Config) map[string]spec.Workload {
 				{Host: "/etc/resolv.conf", Target: "/etc/resolv.conf", ReadOnly: true},
 			},
 		},
-	}
-}
-
-// keep applies a workload from configuration again whenever its process ended.
-func keep(ctx context.Context, e *engine.Engine, w spec.Workload, log *slog.Logger) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		if _, err := e.Apply(ctx, w, "", nil); err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "keep a part running", "workload", w.Name, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
 }
 

@@ -31,6 +31,7 @@ type networks struct {
 	cfg    config.Config
 	store  store.Store
 	fabric switchboard
+	health func(error) // told how the last plan went; nil: nobody asks
 	log    *slog.Logger
 	number int64
 	last   map[string][]netplan.Namespace // what was applied, by scope
@@ -58,7 +59,11 @@ func (n *networks) reconciler() reconcile.Reconciler {
 			{Prefix: spec.ServicePrefix, Map: one}, {Prefix: spec.WorkloadPrefix, Map: one},
 		},
 		Reconcile: func(ctx context.Context, _ string) (reconcile.Result, error) {
-			return reconcile.Result{After: heal}, n.reconcile(ctx)
+			err := n.reconcile(ctx)
+			if n.health != nil && !errors.Is(err, store.ErrConflict) {
+				n.health(err)
+			}
+			return reconcile.Result{After: heal}, err
 		},
 	}
 }

@@ -20,7 +20,6 @@ import (
 	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/atomicfile"
 	"cloister.dev/cloister/internal/config"
-	"cloister.dev/cloister/internal/engine"
 	"cloister.dev/cloister/internal/fabric"
 	"cloister.dev/cloister/internal/httpbound"
 	"cloister.dev/cloister/internal/identity"
@@ -28,7 +27,6 @@ import (
 	"cloister.dev/cloister/internal/local"
 	"cloister.dev/cloister/internal/netplan"
 	"cloister.dev/cloister/internal/reconcile"
-	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
 	"cloister.dev/cloister/internal/tlsca"
 )
@@ -51,7 +49,7 @@ func Serve(ctx context.Context, c config.Config, version string) error {
 	}
 	defer unlock()
 	d := &daemon{cfg: c, log: log, version: version, since: time.Now(), parts: &parts{}}
-	for _, name := range []string{"containers", "store", "network", "names", "ARM endpoint", "reconcilers"} {
+	for _, name := range []string{"containers", storePart, "store", "network", "names", "ARM endpoint", "reconcilers"} {
 		d.parts.set(name, errors.New("starting"))
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -81,15 +79,18 @@ type daemon struct {
 }
 
 func (d *daemon) run(ctx context.Context) error {
-	e, err := startEngine(ctx, d.cfg, d.log)
+	e, programs, err := startEngine(ctx, d.cfg, d.log)
 	if err != nil {
 		return fmt.Errorf("containers: %w", err)
 	}
 	defer func() { _ = e.Close() }()
 	d.parts.set("containers", nil)
+	go d.keepContainerd(ctx, programs, e)
 	mine := own(d.cfg)
 	if len(d.cfg.StoreEndpoints) == 0 {
-		go keep(ctx, e, mine[storeWorkload], d.log)
+		go d.keep(ctx, e, mine[storeWorkload], d.reporter(ctx, storePart))
+	} else {
+		d.parts.set(storePart, nil)
 	}
 	net, err := fabric.New(fabric.Options{RunDir: d.cfg.RunDir})
 	if err != nil {
@@ -102,7 +103,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
-	d.parts.set("store", nil)
+	go d.checkStore(ctx, s)
 	d.mu.Lock()
 	d.store, d.fabric = s, net
 	d.mu.Unlock()
@@ -112,12 +113,12 @@ func (d *daemon) run(ctx context.Context) error {
 		return fmt.Errorf("network: %w", err)
 	}
 	d.parts.set("network", nil)
+	network.health = d.reporter(ctx, "network")
 	name := &names{cfg: d.cfg, store: s, path: net.Path}
 	if err := name.reconcile(ctx); err != nil {
 		return fmt.Errorf("names: %w", err)
 	}
-	go keep(ctx, e, mine[resolverWorkload], d.log)
-	d.parts.set("names", nil)
+	go d.keep(ctx, e, mine[resolverWorkload], d.reporter(ctx, "names"))
 
 	if _, err := identity.EnsureCredentials(ctx, s, d.cfg, CredentialsFile(d.cfg)); err != nil {
 		return fmt.Errorf("identity: %w", err)
@@ -162,18 +163,6 @@ func reconcilers(server *arm.Server, clusters *kubernetes.Manager, n *networks, 
 func dialInside(f *fabric.Fabric) func(ctx context.Context, sandbox string) (net.Conn, error) {
 	return func(ctx context.Context, sandbox string) (net.Conn, error) {
 		return f.Dial(ctx, sandbox, "tcp", "127.0.0.1:443")
-	}
-}
-
-// observe writes down that a container's process ended; its reconciler does the rest.
-func (w *workloads) observe(ctx context.Context, e *engine.Engine) {
-	for name := range e.Exits(ctx) {
-		if _, err := w.store.Get(ctx, spec.WorkloadKey(name), nil); err != nil {
-			continue
-		}
-		if err := putStatus(ctx, w.store, spec.StatusKey(spec.WorkloadKey(name)), spec.WorkloadStatus{Phase: spec.PhaseExited, Message: "its process ended"}); err != nil {
-			w.log.WarnContext(ctx, "note an end", "workload", name, "error", err)
-		}
 	}
 }
 

@@ -25,7 +25,8 @@ type parts struct {
 	state map[string]error
 }
 
-func (p *parts) set(name string, err error) {
+// set says how a part is, and returns how it was.
+func (p *parts) set(name string, err error) (was error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.state == nil {
@@ -34,7 +35,9 @@ func (p *parts) set(name string, err error) {
 	if _, known := p.state[name]; !known {
 		p.order = append(p.order, name)
 	}
+	was = p.state[name]
 	p.state[name] = err
+	return was
 }
 
 func (p *parts) list() []local.Part {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"cloister.dev/cloister/internal/engine"
 	"cloister.dev/cloister/internal/reconcile"
 	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
@@ -196,4 +197,32 @@ func (w *workloads) sweep(ctx context.Context, own map[string]bool) error {
 		}
 	}
 	return nil
+}
+
+// observe writes down that a container's process ended; the reconciler does the rest.
+func (w *workloads) observe(ctx context.Context, e *engine.Engine) {
+	for name := range e.Exits(ctx) {
+		if err := w.ended(ctx, name); err != nil && ctx.Err() == nil {
+			w.log.WarnContext(ctx, "note an end", "workload", name, "error", err)
+		}
+	}
+}
+
+// ended notes the end of what was running. Of anything else the reconciler has not said its last word.
+func (w *workloads) ended(ctx context.Context, name string) error {
+	key := spec.StatusKey(spec.WorkloadKey(name))
+	var st spec.WorkloadStatus
+	rev, err := w.store.Get(ctx, key, &st)
+	if errors.Is(err, store.ErrNotFound) || err == nil && st.Phase != spec.PhaseRunning {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	st.Phase, st.Message = spec.PhaseExited, "its process ended"
+	_, err = w.store.Commit(ctx, new(store.Tx).Update(key, rev, st))
+	if errors.Is(err, store.ErrConflict) {
+		return nil // the reconciler has looked since
+	}
+	return err
 }

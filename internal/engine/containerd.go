@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -23,7 +21,7 @@ func Socket(runDir string) string { return filepath.Join(runDir, "containerd", "
 func rootDir(dataDir string) string { return filepath.Join(dataDir, "containerd") }
 func stateDir(runDir string) string { return filepath.Join(runDir, "containerd", "state") }
 
-func pidFile(runDir string) string { return filepath.Join(runDir, "containerd", "containerd.pid") }
+func configFile(runDir string) string { return filepath.Join(runDir, "containerd", "config.toml") }
 
 // config is containerd without the parts for Kubernetes: nodes have their own.
 const config = `version = 3
@@ -42,10 +40,15 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 
 // StartContainerd makes sure that Cloister's containerd runs, in a session of
 // its own so that it outlives the daemon. programs holds containerd and its
-// shim; they are copied to the data directory.
+// shim; they are copied to the data directory. One that runs and does not answer yet is waited for.
 func StartContainerd(ctx context.Context, dataDir, runDir, programs string) error {
 	if Answers(runDir) {
 		return nil
+	}
+	if pids, err := containerds(runDir); err != nil {
+		return err
+	} else if len(pids) > 0 {
+		return waitAnswers(ctx, runDir, nil)
 	}
 	state := filepath.Join(runDir, "containerd")
 	root := rootDir(dataDir)
@@ -54,11 +57,11 @@ func StartContainerd(ctx context.Context, dataDir, runDir, programs string) erro
 			return err
 		}
 	}
-	file := filepath.Join(state, "config.toml")
+	file := configFile(runDir)
 	if err := atomicfile.Write(file, fmt.Appendf(nil, config, root, stateDir(runDir), Socket(runDir), Socket(runDir)+".ttrpc"), 0o600); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(dataDir, "log", "containerd.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	log, err := openLog(filepath.Join(dataDir, "log", "containerd.log"))
 	if err != nil {
 		return err
 	}
@@ -76,15 +79,20 @@ func StartContainerd(ctx context.Context, dataDir, runDir, programs string) erro
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	if err := atomicfile.Write(pidFile(runDir), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
-		return err
+	if err := waitAnswers(ctx, runDir, ended); err != nil {
+		return fmt.Errorf("%w: see %s", err, log.Name())
 	}
+	return nil
+}
+
+// waitAnswers waits for containerd, until ctx ends or it does.
+func waitAnswers(ctx context.Context, runDir string, ended <-chan error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !Answers(runDir) {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("containerd ended at once (%w): see %s", err, log.Name())
+			return fmt.Errorf("containerd ended at once: %w", err)
 		case <-ctx.Done():
 			return fmt.Errorf("containerd does not answer: %w", ctx.Err())
 		case <-tick.C:
@@ -93,31 +101,30 @@ func StartContainerd(ctx context.Context, dataDir, runDir, programs string) erro
 	return nil
 }
 
+// maxLog is how large containerd's log may be, in bytes, before a start begins it anew.
+const maxLog = 16 << 20
+
+func openLog(path string) (*os.File, error) {
+	mode := os.O_CREATE | os.O_APPEND | os.O_WRONLY
+	if st, err := os.Stat(path); err == nil && st.Size() > maxLog {
+		mode |= os.O_TRUNC
+	}
+	return os.OpenFile(path, mode, 0o600)
+}
+
 // StopContainerd ends Cloister's containerd. Containers must have ended before.
 func StopContainerd(ctx context.Context, runDir string) error {
-	b, err := os.ReadFile(pidFile(runDir))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return fmt.Errorf("%s: %w", pidFile(runDir), err)
-	}
-	// The number may be somebody else's by now.
-	if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil || filepath.Base(exe) != "containerd" {
-		return os.Remove(pidFile(runDir))
-	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return err
-	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for syscall.Kill(pid, 0) == nil {
-		if st, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && strings.Contains(string(st), ") Z ") {
-			break // ended; its parent has not looked yet
+	for {
+		pids, err := containerds(runDir) // one that has ended and that its parent has not looked at has no arguments
+		if err != nil || len(pids) == 0 {
+			return err
+		}
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return err
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -125,7 +132,6 @@ func StopContainerd(ctx context.Context, runDir string) error {
 		case <-tick.C:
 		}
 	}
-	return os.Remove(pidFile(runDir))
 }
 
 // Answers says whether the containerd of this run directory takes connections.

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	eventsapi "github.com/containerd/containerd/api/events"
+	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/events"
+	"github.com/containerd/errdefs"
 	"github.com/containerd/typeurl/v2"
 )
 
@@ -18,6 +20,18 @@ func (e *Engine) exits(ctx context.Context, out chan<- string) {
 	ctx, cancel := context.WithCancel(e.ctx(ctx))
 	defer cancel()
 	envelopes, errs := e.client.Subscribe(ctx, `topic=="/tasks/exit"`)
+	// While nobody listened, processes may have ended.
+	ended, err := e.ended(ctx)
+	if err != nil && ctx.Err() == nil {
+		e.Log.WarnContext(ctx, "look for containers whose process ended", "error", err)
+	}
+	for _, name := range ended {
+		select {
+		case out <- name:
+		case <-ctx.Done():
+			return
+		}
+	}
 	for {
 		var env *events.Envelope
 		select {
@@ -45,6 +59,29 @@ func (e *Engine) exits(ctx context.Context, out chan<- string) {
 			return
 		}
 	}
+}
+
+// ended lists the containers that had a process and have none that runs.
+func (e *Engine) ended(ctx context.Context) ([]string, error) {
+	containers, err := e.client.Containers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, c := range containers {
+		task, err := c.Task(ctx, nil)
+		if err != nil && !errdefs.IsNotFound(err) {
+			return out, err
+		}
+		if err == nil {
+			st, err := task.Status(ctx)
+			if err == nil && st.Status != containerd.Stopped {
+				continue
+			}
+		}
+		out = append(out, c.ID())
+	}
+	return out, nil
 }
 
 // Logs copies what a container printed to w; with follow also what it prints until ctx ends.

@@ -82,29 +82,6 @@ func endAll(ctx context.Context, find func() ([]int, error)) error {
 	}
 }
 
-// shims are the processes that serve this run directory's containers.
-func shims(runDir string) ([]int, error) {
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		return nil, err
-	}
-	var out []int
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		args := strings.Split(string(text), "\x00")
-		if filepath.Base(args[0]) != "containerd-shim-runc-v2" || !slices.Contains(args, Socket(runDir)) {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
-			out = append(out, pid)
-		}
-	}
-	return out, nil
-}
-
 // members are the processes in a cgroup and below it, in every hierarchy.
 func members(cgroup string) ([]int, error) {
 	roots, err := filepath.Glob("/sys/fs/cgroup/*" + cgroup)

@@ -40,7 +40,7 @@ func Open(ctx context.Context, endpoints []string) (*Etcd, error) {
 	e := &Etcd{client: client}
 	for {
 		call, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, err = client.Get(call, "/", clientv3.WithCountOnly())
+		err = e.Ping(call)
 		cancel()
 		if err == nil {
 			return e, nil
@@ -51,6 +51,14 @@ func Open(ctx context.Context, endpoints []string) (*Etcd, error) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// Ping returns nil when etcd answers and has a leader.
+func (e *Etcd) Ping(ctx context.Context) error {
+	if _, err := e.client.Get(ctx, "/", clientv3.WithCountOnly()); err != nil {
+		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	return nil
 }
 
 // Close ends the connection and every watch.
