@@ -5,7 +5,7 @@ GO ?= go
 # Built artefacts, by content. CI and a developer may share it.
 export CLOISTER_CACHE_DIR ?= /var/cache/cloister
 
-.PHONY: help build install images demo check test fmt lint unit net e2e bench clean
+.PHONY: help build install images demo check test fmt lint unit faults net e2e bench clean
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -19,7 +19,7 @@ demo: install build ## build everything, start Cloister and walk through a priva
 	$(GO) run ./test/walk/cmd/demo $(WALK)
 
 check: fmt lint unit ## formatting, vet, lint, house rules, unit and API tests: no root
-test: install check net e2e ## all tests: check, real packets, real clients (root)
+test: install check faults net e2e ## all tests: check, real packets, real clients (root)
 
 fmt:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "run gofmt on:"; echo "$$out"; exit 1; }
@@ -31,6 +31,9 @@ lint:
 
 unit:
 	$(GO) test ./cmd/... ./internal/... ./test/meta/... ./test/api/...
+
+faults: ## have every step of every reconciler fail in every way
+	CLOISTER_TEST_ALL_FAULTS=1 $(GO) test -count=1 -timeout 30m -run TestFaults ./internal/app/
 
 images: build ## build what Cloister runs, by content: programs, images (root)
 	bin/cloister images

@@ -40,8 +40,12 @@ func playHost(t *testing.T) bool {
 		}
 		return true
 	}
+	limit := 40 * time.Minute
+	if end, ok := t.Deadline(); ok {
+		limit = time.Until(end)
+	}
 	// What the machine and the test mount from now on is not seen by the other.
-	cmd := exec.Command("unshare", "--net", "--mount", "--propagation", "private", os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "40m")
+	cmd := exec.Command("unshare", "--net", "--mount", "--propagation", "private", os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", limit.String())
 	cmd.Env = append(os.Environ(), played+"="+t.Name())
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
