@@ -71,7 +71,7 @@ func (d *daemon) report(ctx context.Context, part string, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	switch was := d.parts.set(part, err); {
+	switch was := d.parts.swap(part, err); {
 	case err != nil && (was == nil || was.Error() != err.Error()):
 		d.log.WarnContext(ctx, "a part does not do well", "part", part, "error", err)
 	case err == nil && was != nil:

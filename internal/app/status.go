@@ -25,8 +25,11 @@ type parts struct {
 	state map[string]error
 }
 
-// set says how a part is, and returns how it was.
-func (p *parts) set(name string, err error) (was error) {
+// set says how a part is.
+func (p *parts) set(name string, err error) { _ = p.swap(name, err) }
+
+// swap is set that returns how the part was.
+func (p *parts) swap(name string, err error) (was error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.state == nil {

@@ -28,9 +28,9 @@ func (c *cloud) inventory() (map[string]string, error) {
 		}
 	}
 	run := func(args ...string) (string, error) {
-		b, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		b, err := exec.Command(args[0], args[1:]...).Output() // containerd warns at the other one
 		if err != nil {
-			err = fmt.Errorf("%v: %w: %s", args, err, b)
+			err = fmt.Errorf("%v: %w", args, err)
 		}
 		return string(b), err
 	}
