@@ -16,16 +16,21 @@ import (
 // crashContainerd kills it, and returns when it takes no connections.
 func (h *host) crashContainerd(t *testing.T) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(h.options.RunDir, "containerd", "containerd.pid"))
+	files, err := filepath.Glob("/proc/[0-9]*/exe")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
+	for _, file := range files {
+		if exe, err := os.Readlink(file); err != nil || exe != filepath.Join(h.options.DataDir, "bin", "containerd") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
 	}
 	until(t, "the end of containerd", func() bool { return !engine.Answers(h.options.RunDir) })
 }

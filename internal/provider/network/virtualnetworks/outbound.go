@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 
 	"cloister.dev/cloister/internal/arm"
@@ -53,16 +54,19 @@ func (t typ) reconcile(ctx context.Context, r *arm.Resource) (arm.Progress, erro
 	}
 	links.Took(pool)
 	links.Save()
-	if r.Private == nil {
-		r.Private = map[string]any{}
+	// On a copy: the kernel saves what a reconcile that fails has changed in r, and the address is taken only with the pool.
+	next := *r
+	next.Private = maps.Clone(r.Private)
+	if next.Private == nil {
+		next.Private = map[string]any{}
 	}
-	r.Private[outboundKey] = taken[0].String()
-	arm.Put(tx, r)
+	next.Private[outboundKey] = taken[0].String()
+	arm.Put(tx, &next)
 	rev, err := t.Store.Commit(ctx, tx)
 	if err != nil {
 		return arm.Progress{}, err
 	}
-	r.Rev = rev
+	r.Private, r.Rev = next.Private, rev
 	return done, nil
 }
 
