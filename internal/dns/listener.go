@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"time"
@@ -79,6 +80,25 @@ func identityOf(netns string) uint64 {
 	return st.Ino
 }
 
+// present says whether the namespace that the thread is in has the address. In one that is so new that it has no routing table
+// yet, the kernel takes any address for a broadcast one: a socket could be bound, and would answer from another address for ever.
+func present(address string) error {
+	want, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	have, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	for _, a := range have {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr() == want.Addr() {
+			return nil
+		}
+	}
+	return fmt.Errorf("no interface has the address %s yet", want.Addr())
+}
+
 // listenIn opens the sockets on a thread that is in the namespace for that time; they stay there.
 func listenIn(netns, address string) (packet net.PacketConn, stream net.Listener, err error) {
 	target, err := os.Open(netns)
@@ -110,6 +130,9 @@ func listenIn(netns, address string) (packet net.PacketConn, stream net.Listener
 }
 
 func listenBoth(address string) (net.PacketConn, net.Listener, error) {
+	if err := present(address); err != nil {
+		return nil, nil, err
+	}
 	packet, err := net.ListenPacket("udp4", address)
 	if err != nil {
 		return nil, nil, err

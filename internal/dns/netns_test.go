@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -39,6 +40,9 @@ func pin(t *testing.T, path string) {
 		err = func() error {
 			if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
 				return err
+			}
+			if packet, stream, err := listenBoth(Address + ":53"); err == nil {
+				return errors.Join(errors.New("a socket was bound in a namespace without addresses: it would answer from a wrong one"), packet.Close(), stream.Close())
 			}
 			for _, args := range [][]string{{"link", "set", "lo", "up"}, {"addr", "add", Address + "/32", "dev", "lo"}} {
 				if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
