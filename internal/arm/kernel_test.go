@@ -114,6 +114,28 @@ func TestSystemWriteIsIdempotent(t *testing.T) {
 	}
 }
 
+// TestFailedStays has a failed resource's work come to its end later, without an operation: only a write makes it Succeeded.
+func TestFailedStays(t *testing.T) {
+	srv, s, _ := start(t)
+	write(t, srv, group, nil)
+	write(t, srv, nets+"a", map[string]any{"fail": true})
+	r := until(t, srv, nets+"a", func(r *arm.Resource) bool { return r.State == arm.StateFailed })
+	delete(r.Properties(), "fail")
+	tx := &store.Tx{}
+	arm.Put(tx, r)
+	if _, err := s.Commit(t.Context(), tx); err != nil {
+		t.Fatal(err)
+	}
+	r = until(t, srv, nets+"a", func(r *arm.Resource) bool { return r.Properties()["address"] != nil })
+	if r.State != arm.StateFailed || r.Error == nil {
+		t.Errorf("%s, error %v: want it to be Failed with its cause until it is written again", r.State, r.Error)
+	}
+	write(t, srv, nets+"a", map[string]any{"steps": 1})
+	if r := until(t, srv, nets+"a", succeeded); r.Error != nil {
+		t.Errorf("succeeded with %v", r.Error)
+	}
+}
+
 func TestSystemWriteTriesAgain(t *testing.T) {
 	srv, _, _ := start(t)
 	now := time.Now()

@@ -147,7 +147,7 @@ func (s *Server) conclude(ctx context.Context, r *Resource, p Progress, err erro
 			return reconcile.Result{}, errors.Join(err, noteErr)
 		}
 		return reconcile.Result{}, errors.Join(err, s.save(ctx, r, changed))
-	case p.Done && (r.Deleting || r.Operation != "" || r.State != StateSucceeded):
+	case p.Done && (r.Deleting || r.Operation != "" || r.State != StateSucceeded && r.State != StateFailed):
 		return reconcile.Result{After: p.After}, s.settle(ctx, r, nil, false)
 	}
 	if err := s.save(ctx, r, changed); err != nil {

@@ -52,7 +52,7 @@ func admitLink(ctx context.Context, w *arm.Write) error {
 		if !kit.SameID(network, networkOf(w.Old)) {
 			w.Fail("BadRequest", "properties.virtualNetwork.id", "The virtual network of a link cannot be changed: it is %s. Make another link.", networkOf(w.Old))
 		}
-		return nil // the network may be gone by now; the link can be changed all the same
+		return nil // whoever made the link was asked for the right on the network
 	}
 	return newLink(ctx, w, network)
 }

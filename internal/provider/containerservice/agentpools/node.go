@@ -16,6 +16,7 @@ import (
 // network is what a pool's nodes have in common of the network.
 type network struct {
 	subnet   resourceid.ID
+	rev      int64 // of the subnet's document
 	prefix   netip.Prefix
 	outbound netip.Addr // public address of outbound connections
 }

@@ -80,6 +80,9 @@ func readNetwork(ctx context.Context, d shape.Deps, c shape.Cluster, p shape.Poo
 	if err != nil {
 		return network{}, "", err
 	}
+	if subnet.Deleting {
+		return network{}, "subnet", nil
+	}
 	prefix, err := SubnetPrefix(subnet)
 	if err != nil {
 		return network{}, "", arm.Terminal(arm.BadRequest("InvalidSubnet", "%v", err))
@@ -88,7 +91,7 @@ func readNetwork(ctx context.Context, d shape.Deps, c shape.Cluster, p shape.Poo
 	if err != nil && !arm.IsNotFound(err) {
 		return network{}, "", err
 	}
-	n := network{subnet: resourceid.MustParse(subnet.ID), prefix: prefix}
+	n := network{subnet: subnet.ParsedID(), rev: subnet.Rev, prefix: prefix}
 	if err == nil {
 		n.outbound, _ = netip.ParseAddr(shape.Doc(address.Properties()).Str("ipAddress"))
 	}
@@ -159,7 +162,7 @@ func create(ctx context.Context, d shape.Deps, c shape.Cluster, p shape.Pool, n 
 		if err != nil {
 			return err
 		}
-		tx := &store.Tx{}
+		tx := (&store.Tx{}).Expect(arm.Key(n.subnet.String()), n.rev) // nobody deletes the subnet meanwhile
 		for _, w := range some {
 			taken, err := addresses.Take(w.NIC, 1+w.MaxPods)
 			if errors.Is(err, ipam.ErrFull) {

@@ -2,6 +2,7 @@ package agentpools
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -113,6 +114,24 @@ func (b *bench) free() int {
 		b.t.Fatal(err)
 	}
 	return 251 - len(used)
+}
+
+// TestSubnetGoes deletes the subnet while nodes are about to be written into it: they must not be.
+func TestSubnetGoes(t *testing.T) {
+	b := newBench(t)
+	n, note, err := readNetwork(t.Context(), b.Deps, b.c, pool(t, 2))
+	if err != nil || note != "" {
+		t.Fatal(note, err)
+	}
+	if _, err := b.Kernel.Delete(t.Context(), arm.System, subnetID); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(t.Context(), b.Deps, b.c, pool(t, 2), n, nil); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("%v, want a conflict", err)
+	}
+	if nodes := b.nodes(); len(nodes) != 0 {
+		t.Errorf("nodes were made in a subnet that is gone: %v", nodes)
+	}
 }
 
 // TestSteps goes through a pool's life by hand; each step is done twice and must change nothing the second time.

@@ -156,7 +156,7 @@ func (t *typ) release(ctx context.Context, w *arm.Write) error {
 // reconcile works on the pool while an operation of its own runs; the cluster's operations see to its pools themselves.
 func (t *typ) reconcile(ctx context.Context, r *arm.Resource) (arm.Progress, error) {
 	if r.Operation == "" {
-		return arm.Progress{Done: r.State != arm.StateFailed}, nil // what failed stays so until it is written again
+		return arm.Progress{Done: true}, nil
 	}
 	c, err := t.cluster(ctx, r)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // cluster: what a customer takes away later stays away until the next operation, as in AKS.
 func (t *typ) reconcile(ctx context.Context, r *arm.Resource) (arm.Progress, error) {
 	if r.Operation == "" {
-		return arm.Progress{Done: r.State != arm.StateFailed}, nil // what failed stays so until it is written again
+		return arm.Progress{Done: true}, nil
 	}
 	c, err := shape.ClusterOf(r)
 	if err != nil {

@@ -25,7 +25,7 @@ func New(d kit.Deps) *arm.Type {
 		Name: kit.NetworkType, APIVersions: kit.APIVersions, Tracked: true,
 		Names:    regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_]$|^[A-Za-z0-9]$`),
 		NameRule: "1 to 64 letters, digits, '_', '.' and '-', beginning with a letter or digit and ending with one or '_'",
-		Admit:    t.admit, Release: t.release, Reconcile: t.reconcile, View: t.view,
+		Admit:    t.admit, Release: t.release, Reconcile: t.reconcile, Remove: t.remove, View: t.view,
 		Watches:     []arm.Watch{{Prefix: spec.NICPrefix, Map: networkOf}},
 		DeleteAfter: []string{kit.InterfaceType, kit.EndpointType, kit.MachineType, kit.ScaleSetType, kit.ClusterType, kit.ZoneLinkType, kit.BalancerType},
 	}
