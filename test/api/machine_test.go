@@ -2,84 +2,135 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
-
-	"encoding/json"
 
 	"cloister.dev/cloister/internal/spec"
 	"cloister.dev/cloister/internal/store"
 )
 
-// machine plays the host: what a spec wants is there at once, and reported.
+// The moods of a played machine.
+const (
+	well   = int32(iota) // what a spec wants is there at once, and reported
+	held                 // nothing is done, and nothing reported
+	broken               // everything is tried, and fails
+)
+
+// machine plays the host: it reads specs and writes the statuses that the engine, the fabric and kubelets would.
 type machine struct {
 	t     *testing.T
 	store store.Store
+	mood  atomic.Int32
 }
 
-func (m machine) run(ctx context.Context) {
-	docs, rev, err := m.store.List(ctx, "/spec/")
+func (m *machine) run(ctx context.Context) {
+	_, rev, err := m.store.List(ctx, "/spec/")
 	if err != nil {
 		return
 	}
-	for _, d := range docs {
-		m.obey(ctx, store.Event{Doc: d})
-	}
 	for e := range m.store.Watch(ctx, "/spec/", rev) {
-		m.obey(ctx, e)
+		m.tell(ctx, m.obey(ctx, e.Key))
 	}
 }
 
-func (m machine) obey(ctx context.Context, e store.Event) {
-	tx, status := &store.Tx{}, spec.StatusKey(e.Key)
-	is := func(prefix string) bool { return strings.HasPrefix(e.Key, prefix) }
-	switch {
-	case !is(spec.ClusterPrefix) && !is(spec.NodePrefix) && !is(spec.EndpointPrefix) && !is(spec.NICPrefix) && !is(spec.ServicePrefix):
-		return
-	case e.Deleted:
-		tx.Delete(status)
-		if is(spec.ClusterPrefix) {
-			tx.Delete(spec.SecretKey("cluster", strings.TrimPrefix(e.Key, spec.ClusterPrefix)))
-		}
-	case is(spec.ClusterPrefix):
-		c := decode[spec.Cluster](m.t, e.Value)
-		tx.Put(status, spec.ClusterStatus{APIReady: !c.Stopped, AddonsSet: true, Version: "v" + c.Version, CertificateGeneration: c.CertificateGeneration})
-		nodes, _, err := m.store.List(ctx, spec.NodeKey(c.Name, ""))
+// become changes the mood, and looks at everything anew.
+func (m *machine) become(ctx context.Context, mood int32) error {
+	m.mood.Store(mood)
+	keys := map[string]bool{}
+	for _, prefix := range []string{"/spec/", spec.StatusPrefix} {
+		docs, _, err := m.store.List(ctx, prefix)
 		if err != nil {
-			return
+			return err
 		}
-		for _, d := range nodes {
-			tx.Put(spec.StatusKey(d.Key), played(decode[spec.Node](m.t, d.Value), c))
+		for _, d := range docs {
+			keys["/spec/"+strings.TrimPrefix(d.Key, prefix)] = true
 		}
-		tx.Put(spec.SecretKey("cluster", c.Name), spec.ClusterSecrets{CA: "the CA", AdminCert: "admin's", AdminKey: "admin's key", UserCert: "user's", UserKey: "user's key"})
-	case is(spec.NodePrefix):
-		n := decode[spec.Node](m.t, e.Value)
-		var c spec.Cluster
-		if _, err := m.store.Get(ctx, spec.ClusterKey(n.Cluster), &c); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return
-		}
-		tx.Put(status, played(n, c))
-	default:
-		tx.Put(status, spec.AttachStatus{Ready: true})
 	}
-	if _, err := m.store.Commit(ctx, tx); err != nil && ctx.Err() == nil {
+	for key := range keys {
+		if err := m.obey(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *machine) tell(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
 		m.t.Errorf("machine: %v", err)
 	}
 }
 
-// played is what is reported of a node: what is wanted.
-func played(n spec.Node, c spec.Cluster) spec.NodeStatus {
-	return spec.NodeStatus{
+// obey brings what is reported of a spec to what the spec is now.
+func (m *machine) obey(ctx context.Context, key string) error {
+	is := func(prefix string) bool { return strings.HasPrefix(key, prefix) }
+	played := is(spec.ClusterPrefix) || is(spec.NodePrefix) || is(spec.EndpointPrefix) || is(spec.NICPrefix) || is(spec.ServicePrefix)
+	if !played || m.mood.Load() == held {
+		return nil
+	}
+	d, err := m.store.Doc(ctx, key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	tx, status := &store.Tx{}, spec.StatusKey(key)
+	switch {
+	case err != nil:
+		tx.Delete(status)
+		if is(spec.ClusterPrefix) {
+			tx.Delete(spec.SecretKey("cluster", strings.TrimPrefix(key, spec.ClusterPrefix)))
+		}
+	case is(spec.ClusterPrefix):
+		return m.cluster(ctx, d)
+	case is(spec.NodePrefix):
+		return m.node(ctx, d)
+	case m.mood.Load() == broken:
+		tx.Put(status, spec.AttachStatus{Message: "the link is broken"})
+	default:
+		tx.Put(status, spec.AttachStatus{Ready: true})
+	}
+	_, err = m.store.Commit(ctx, tx)
+	return err
+}
+
+func (m *machine) cluster(ctx context.Context, d store.Doc) error {
+	var c spec.Cluster
+	if err := json.Unmarshal(d.Value, &c); err != nil {
+		return err
+	}
+	s := spec.ClusterStatus{APIReady: !c.Stopped, AddonsSet: true, Version: "v" + c.Version, CertificateGeneration: c.CertificateGeneration}
+	if m.mood.Load() == broken {
+		s = spec.ClusterStatus{Message: "does not answer"}
+	}
+	tx := (&store.Tx{}).Put(spec.StatusKey(d.Key), s)
+	tx.Put(spec.SecretKey("cluster", c.Name), spec.ClusterSecrets{CA: "the CA", AdminCert: "admin's", AdminKey: "admin's key", UserCert: "user's", UserKey: "user's key"})
+	if _, err := m.store.Commit(ctx, tx); err != nil {
+		return err
+	}
+	nodes, _, err := m.store.List(ctx, spec.NodeKey(c.Name, "")) // their certificates are the cluster's
+	for _, n := range nodes {
+		err = errors.Join(err, m.node(ctx, n))
+	}
+	return err
+}
+
+func (m *machine) node(ctx context.Context, d store.Doc) error {
+	var n spec.Node
+	if err := json.Unmarshal(d.Value, &n); err != nil {
+		return err
+	}
+	var c spec.Cluster
+	if _, err := m.store.Get(ctx, spec.ClusterKey(n.Cluster), &c); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	s := spec.NodeStatus{
 		Registered: true, Ready: !n.Removing && !n.Stopped, Stopped: n.Stopped, Removed: n.Removing, Version: "v" + n.Version,
 		CertificateGeneration: c.CertificateGeneration,
 	}
-}
-
-func decode[T any](t *testing.T, raw []byte) (v T) {
-	t.Helper()
-	if err := json.Unmarshal(raw, &v); err != nil {
-		t.Error(err)
+	if m.mood.Load() == broken {
+		s = spec.NodeStatus{Message: "its kubelet does not start"}
 	}
-	return v
+	_, err := m.store.Commit(ctx, (&store.Tx{}).Put(spec.StatusKey(d.Key), s))
+	return err
 }

@@ -10,7 +10,7 @@
 //	  "request": {"method": "PUT", "path": "/subscriptions/${sub}/...", "headers": {}, "body": {}, "raw": "text instead of body"},
 //	  "expect":  {"status": 201, "headers": {"ETag": "*"}, "body": {}},
 //	  "until":   true,                            ask again until the answer is as expected
-//	  "save":    {"poll": "header Azure-AsyncOperation", "id": "body properties.id"}
+//	  "save":    {"poll": "header Azure-AsyncOperation", "id": "body value.0.id"}
 //	}
 //
 // Of objects only the members named are compared; arrays have as many elements as named, or, with
@@ -31,6 +31,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -219,6 +220,19 @@ func (e *expectation) compare(w *httptest.ResponseRecorder) []string {
 	return append(out, differences("body", e.Body, got)...)
 }
 
+// member is what v has by the name, or, of an array, at the place.
+func member(v any, name string) any {
+	if list, ok := v.([]any); ok {
+		i, err := strconv.Atoi(name)
+		if err != nil || i < 0 || i >= len(list) {
+			return nil
+		}
+		return list[i]
+	}
+	m, _ := v.(map[string]any)
+	return m[name]
+}
+
 func (s *step) save(w *httptest.ResponseRecorder, vars map[string]string) error {
 	for name, from := range s.Save {
 		kind, path, _ := strings.Cut(from, " ")
@@ -232,8 +246,7 @@ func (s *step) save(w *httptest.ResponseRecorder, vars map[string]string) error 
 				return err
 			}
 			for word := range strings.SplitSeq(path, ".") {
-				m, _ := v.(map[string]any)
-				v = m[word]
+				v = member(v, word)
 			}
 			if v != nil {
 				value = fmt.Sprint(v)

@@ -40,12 +40,12 @@ func endpoint(t *testing.T) api.Target {
 	}
 	done := make(chan struct{}, 2)
 	go func() { _ = reconcile.Run(ctx, s, log, reconcilers); done <- struct{}{} }()
-	go func() { machine{t, s}.run(ctx); done <- struct{}{} }()
+	m := &machine{t: t, store: s}
+	go func() { m.run(ctx); done <- struct{}{} }()
 	t.Cleanup(func() { cancel(); <-done; <-done })
 
 	c := client{t: t, handler: handler, base: cfg.BaseURL()}
 	out := api.Target{
-		Handler: handler,
 		Vars:    map[string]string{"sub": "/subscriptions/" + admin.SubscriptionID, "base": cfg.BaseURL(), "tenant": admin.TenantID},
 		Tokens: map[string]string{
 			"admin": c.token(admin.ClientID, admin.ClientSecret, cfg.BaseURL()+"/.default"),
@@ -57,6 +57,7 @@ func endpoint(t *testing.T) api.Target {
 		token, id := c.person(name, out.Tokens["graph"])
 		out.Tokens[name], out.Vars[name] = token, id
 	}
+	out.Handler = newHost(t, m).beside(handler)
 	return out
 }
 
