@@ -47,7 +47,13 @@ func startEngine(ctx context.Context, c config.Config, log *slog.Logger) (e *eng
 			return a.Path, a.Ref, nil
 		},
 	})
-	return e, programs, err
+	if err != nil {
+		return nil, "", err
+	}
+	if err := e.EndLeases(ctx); err != nil {
+		return nil, "", errors.Join(err, e.Close())
+	}
+	return e, programs, nil
 }
 
 // own are the workloads from configuration.

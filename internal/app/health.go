@@ -39,9 +39,15 @@ func (d *daemon) keepContainerd(ctx context.Context, programs string, e *engine.
 	})
 }
 
-// keep applies a workload from configuration again whenever its process ended, and says how it is.
+// keep applies a workload from configuration again whenever its process ended, and says how it is. While containerd is away
+// nothing can be said of it: it most likely runs.
 func (d *daemon) keep(ctx context.Context, e *engine.Engine, w spec.Workload, report func(error)) {
 	d.every(ctx, func() {
+		ping, end := context.WithTimeout(ctx, answerTime)
+		defer end()
+		if e.Ping(ping) != nil {
+			return
+		}
 		call, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		st, err := e.Apply(call, w, "", nil)

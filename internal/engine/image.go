@@ -81,6 +81,23 @@ func (e *Engine) load(ctx context.Context, archive, ref string) (containerd.Imag
 	return img, img.Unpack(ctx, snapshotter)
 }
 
+// EndLeases ends what an import holds that was never finished, or it would stay for a day. It is for the start of
+// the daemon, before its first import: nobody else has leases in Cloister's namespace.
+func (e *Engine) EndLeases(ctx context.Context) error {
+	ctx = e.ctx(ctx)
+	service := e.client.LeasesService()
+	all, err := service.List(ctx)
+	if err != nil {
+		return fmt.Errorf("leases of containerd: %w", err)
+	}
+	for _, l := range all {
+		if err := service.Delete(ctx, l); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("end lease %s of containerd: %w", l.ID, err)
+		}
+	}
+	return nil
+}
+
 // pruneImages removes the images of the same name as ref that no container was made of.
 func (e *Engine) pruneImages(ctx context.Context, ref string) error {
 	tag := strings.LastIndexByte(ref, ':')

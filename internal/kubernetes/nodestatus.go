@@ -71,11 +71,19 @@ func (m *Manager) nodeChanged(s *session, name string) {
 	default:
 		err = m.sweepNode(ctx, s, name)
 	}
-	if err != nil && ctx.Err() == nil {
-		// The node's own reports come often, and the resync comes in any case.
+	if err != nil && m.ctx.Err() == nil {
 		m.Log.WarnContext(ctx, "status of a node", "cluster", s.cluster.Name, "node", name, "error", err)
+		// Nobody else may come back to it: the object of a node that has gone sends no reports.
+		m.wg.Go(func() {
+			if pause(s.ctx, nodeRetry) == nil {
+				m.nodeChanged(s, name)
+			}
+		})
 	}
 }
+
+// nodeRetry is how soon a node is looked at again when that failed.
+const nodeRetry = time.Second
 
 // cached is the node as the session last saw it; nil: not registered, or not known.
 func (s *session) cached(name string) *corev1.Node {

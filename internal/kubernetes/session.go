@@ -41,7 +41,8 @@ type session struct {
 	certificates *certificatesv1client.CertificatesV1Client
 	requests     cache.SharedIndexInformer // of certificates
 
-	ready  chan struct{} // closed when the API server answered for the first time
+	ctx    context.Context // ends with the session
+	ready  chan struct{}   // closed when the API server answered for the first time
 	cancel context.CancelFunc
 }
 
@@ -56,7 +57,7 @@ func (m *Manager) startSession(c spec.Cluster, secrets *pki.Cluster) {
 		s.cancel()
 	}
 	ctx, cancel := context.WithCancel(m.ctx)
-	s := &session{cluster: c, secrets: secrets, ready: make(chan struct{}), cancel: cancel}
+	s := &session{cluster: c, secrets: secrets, ctx: ctx, ready: make(chan struct{}), cancel: cancel}
 	m.sessions[c.Name] = s
 	m.wg.Go(func() {
 		if err := m.runSession(ctx, s); ctx.Err() == nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"cloister.dev/cloister/internal/kubernetes"
 	"cloister.dev/cloister/internal/store"
 )
 
@@ -28,19 +29,14 @@ func (c *cloud) inventory() (map[string]string, error) {
 		}
 	}
 	run := func(args ...string) (string, error) {
-		b, err := exec.Command(args[0], args[1:]...).Output() // containerd warns at the other one
+		b, err := exec.Command(args[0], args[1:]...).Output()
 		if err != nil {
 			err = fmt.Errorf("%v: %w", args, err)
 		}
 		return string(b), err
 	}
-	ctr := filepath.Join(c.data, "bin", "ctr")
 	for _, what := range []string{"containers", "tasks", "snapshots", "leases"} {
-		args := []string{ctr, "-a", filepath.Join(c.run, "containerd", "containerd.sock"), "-n", "cloister", what, "ls"}
-		if what != "snapshots" {
-			args = append(args, "-q")
-		}
-		text, err := run(args...)
+		text, err := c.ctr(what)
 		if err != nil {
 			return nil, err
 		}
@@ -83,6 +79,16 @@ func (c *cloud) inventory() (map[string]string, error) {
 		}
 	}
 	return out, c.kernelThings(out)
+}
+
+// ctr lists what containerd has of a kind.
+func (c *cloud) ctr(kind string) (string, error) {
+	args := []string{"-a", filepath.Join(c.run, "containerd", "containerd.sock"), "-n", "cloister", kind, "ls"}
+	if kind != "snapshots" {
+		args = append(args, "-q")
+	}
+	out, err := exec.Command(filepath.Join(c.data, "bin", "ctr"), args...).Output() // it warns at the other output
+	return string(out), err
 }
 
 // volatileLink is what a link says of its other end by number.
@@ -170,9 +176,28 @@ func (c *cloud) asBefore(before map[string]string) {
 	})
 }
 
-// settledInventory is the inventory once it does not change any more: after a start, things still come.
+// settledInventory is the inventory once it does not change any more: after a start, things still come, and images
+// are loaded ahead.
 func (c *cloud) settledInventory() map[string]string {
 	c.t.Helper()
+	c.eventually("images are loaded ahead", 3*time.Minute, func() error {
+		out, err := c.ctr("images")
+		if err != nil {
+			return err
+		}
+		for _, v := range kubernetes.Versions() {
+			for _, name := range []string{"kube-v" + v, "node-v" + v} {
+				if !strings.Contains(out, name) {
+					return fmt.Errorf("%s is not there yet", name)
+				}
+			}
+		}
+		leases, err := c.ctr("leases")
+		if err == nil && len(leases) > 0 {
+			err = fmt.Errorf("an import goes on: %s", leases)
+		}
+		return err
+	})
 	var last map[string]string
 	same := 0
 	c.eventually("the inventory is at rest", 90*time.Second, func() error {
