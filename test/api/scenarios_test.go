@@ -46,7 +46,7 @@ func endpoint(t *testing.T) api.Target {
 
 	c := client{t: t, handler: handler, base: cfg.BaseURL()}
 	out := api.Target{
-		Vars:    map[string]string{"sub": "/subscriptions/" + admin.SubscriptionID, "base": cfg.BaseURL(), "tenant": admin.TenantID},
+		Vars: map[string]string{"sub": "/subscriptions/" + admin.SubscriptionID, "base": cfg.BaseURL(), "tenant": admin.TenantID},
 		Tokens: map[string]string{
 			"admin": c.token(admin.ClientID, admin.ClientSecret, cfg.BaseURL()+"/.default"),
 			"graph": c.token(admin.ClientID, admin.ClientSecret, cfg.BaseURL()+"/msgraph/.default"), // for another audience
