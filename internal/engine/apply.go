@@ -29,9 +29,9 @@ const (
 	labelOwner   = "cloister/owner"   // spec.Workload.Owner
 	labelVolumes = "cloister/volumes" // names, with commas between them
 	grace        = 20 * time.Second   // between TERM and KILL
-	minBackoff   = time.Second        // before the first restart
+	healthy      = 10 * time.Second   // a process that ran this long is started again at once
+	minBackoff   = time.Second        // before the restart of one that did not
 	maxBackoff   = 30 * time.Second   // between later ones
-	healthy      = 2 * time.Minute    // a process that ran this long begins anew with minBackoff
 )
 
 // Apply brings the container to where the spec wants it, and says how it is. It
@@ -154,10 +154,13 @@ func (e *Engine) start(ctx context.Context, c containerd.Container, st *workload
 			return e.running(ctx, c, st)
 		case containerd.Stopped:
 			if st.next.IsZero() {
+				st.next = time.Now()
 				if s.ExitTime.Sub(e.startedAt(ctx, c)) > healthy {
-					st.restarts = 0
+					st.early = 0
+				} else {
+					st.next = st.next.Add(min(maxBackoff, minBackoff<<min(st.early, 10)))
+					st.early++
 				}
-				st.next = time.Now().Add(min(maxBackoff, minBackoff<<min(st.restarts, 10)))
 				e.Log.WarnContext(ctx, "a container's process ended", "workload", c.ID(), "status", s.ExitStatus, "restarts", st.restarts)
 			}
 			if wait := time.Until(st.next); wait > 0 {

@@ -46,6 +46,7 @@ type Engine struct {
 type workload struct {
 	mu       sync.Mutex // one change at a time
 	restarts int
+	early    int       // ends soon after the start, in a row
 	next     time.Time // not started again before
 }
 

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"slices"
 	"testing"
 	"time"
 )
 
 // TestChaos makes, scales and deletes clusters, and at a random moment of each ends something that should live, by kill -9. All
 // must come to where it should, and what runs must go on. CLOISTER_CHAOS_SEED repeats a run, as far as chance is the test's own;
-// CLOISTER_CHAOS_ROUNDS says how long it is.
+// CLOISTER_CHAOS_ROUNDS says how long it is, CLOISTER_CHAOS_VICTIM what ends (default: anything).
 func TestChaos(t *testing.T) {
 	if !playHost(t) {
 		return
@@ -74,7 +76,11 @@ func (w *chaos) groups() []string {
 func (w *chaos) round(n int, total counts) counts {
 	w.t.Helper()
 	what, ask, group := w.wish()
-	victim := w.victims()[w.dice.IntN(len(w.victims()))]
+	victims := w.victims()
+	if only := os.Getenv("CLOISTER_CHAOS_VICTIM"); only != "" {
+		victims = slices.DeleteFunc(victims, func(v victim) bool { return v.name != only })
+	}
+	victim := victims[w.dice.IntN(len(victims))]
 	delay := time.Duration(w.dice.IntN(10_000)) * time.Millisecond
 	away := time.Duration(w.dice.IntN(3_000)) * time.Millisecond
 	fmt.Printf("   round %d: %s %s; after %.1f s %s ends", n, what, group, delay.Seconds(), victim.name)
@@ -100,6 +106,7 @@ func (w *chaos) round(n int, total counts) counts {
 		w.deleteGroup(group)
 	}
 	w.eventually("every part is well", 2*time.Minute, w.partsWell)
+	w.answers(w.seen)
 	now := w.seen()
 	part := now.minus(w.last)
 	w.last = now

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -117,6 +118,23 @@ func (c *cloud) startProbe(subnet, name, url string) (seen func() counts, stop f
 	}, stop
 }
 
+// answers waits until the probe's looks, several in a row, went well: no part that has just ended goes unnoticed.
+func (c *cloud) answers(seen func() counts) {
+	c.t.Helper()
+	before := seen()
+	c.eventually("names and pods answer", time.Minute, func() error {
+		got := seen().minus(before)
+		if got.LookupsFailed+got.GetsFailed > 0 {
+			before = seen()
+			return errors.New(got.String())
+		}
+		if got.Gets < 5 {
+			return fmt.Errorf("%d looks went well", got.Gets)
+		}
+		return nil
+	})
+}
+
 // hello starts a pod that answers, waits until it does, and returns its address.
 func (c *cloud) hello(group string) (address string) {
 	c.t.Helper()
@@ -131,27 +149,30 @@ func (c *cloud) hello(group string) (address string) {
 		return k.do(c.t.Context(), http.MethodPost, "/api/v1/namespaces/default/pods", pod, nil)
 	})
 	c.eventually("the pod runs", 2*time.Minute, func() error {
-		address, err = helloAddress(c.t.Context(), k)
+		address, _, err = helloAddress(c.t.Context(), k)
 		return err
 	})
 	return address
 }
 
-// helloAddress is that of the pod, if it is ready.
-func helloAddress(ctx context.Context, k *kube) (string, error) {
+// helloAddress is that of the pod, if it is ready, and the id of its container.
+func helloAddress(ctx context.Context, k *kube) (address, container string, err error) {
 	var now struct {
 		Status struct {
 			PodIP             string
-			ContainerStatuses []struct{ Ready bool }
+			ContainerStatuses []struct {
+				Ready       bool
+				ContainerID string
+			}
 		}
 	}
 	if err := k.do(ctx, http.MethodGet, "/api/v1/namespaces/default/pods/hello", nil, &now); err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, s := range now.Status.ContainerStatuses {
 		if s.Ready && now.Status.PodIP != "" {
-			return now.Status.PodIP, nil
+			return now.Status.PodIP, s.ContainerID, nil
 		}
 	}
-	return "", fmt.Errorf("the pod is not ready")
+	return "", "", errors.New("the pod is not ready")
 }

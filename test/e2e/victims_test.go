@@ -64,7 +64,11 @@ func (w *chaos) killTask(name string) ([]int, error) {
 	if err != nil || pid == 0 {
 		return nil, err
 	}
-	return []int{pid}, syscall.Kill(pid, syscall.SIGKILL)
+	err = syscall.Kill(pid, syscall.SIGKILL)
+	if errors.Is(err, syscall.ESRCH) {
+		return nil, nil // it has just ended
+	}
+	return []int{pid}, err
 }
 
 // pidOf is the number of a container's first process; 0: there is none.
