@@ -12,6 +12,12 @@ import (
 	"cloister.dev/cloister/internal/store"
 )
 
+// Limits of a transaction, as the store's own etcd has them.
+const (
+	maxChanges = 4096
+	maxSize    = 1 << 20
+)
+
 // Memory is a store without an etcd, for tests that begin anew a thousand times. It decides as etcd does:
 // a test compares the two.
 type Memory struct {
@@ -26,6 +32,18 @@ var _ store.Store = (*Memory)(nil)
 
 // NewMemory is an empty one.
 func NewMemory() *Memory { return &Memory{rev: 1, news: make(chan struct{})} }
+
+// Snapshot remembers what is there; calling the result brings it back. Nobody may watch meanwhile.
+func (m *Memory) Snapshot() (restore func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	docs, rev, events := slices.Clone(m.docs), m.rev, len(m.log)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.docs, m.rev, m.log = slices.Clone(docs), rev, m.log[:events]
+	}
+}
 
 func (m *Memory) find(key string) (int, bool) {
 	return slices.BinarySearchFunc(m.docs, key, func(d store.Doc, key string) int { return strings.Compare(d.Key, key) })
@@ -78,12 +96,19 @@ func (m *Memory) Commit(ctx context.Context, tx *store.Tx) (int64, error) {
 	if err := errors.Join(tx.Err, ctx.Err()); err != nil {
 		return 0, err
 	}
-	changed := map[string]bool{}
+	if len(tx.Conditions) > maxChanges || len(tx.Changes) > maxChanges {
+		return 0, errors.New("store: commit: too many operations")
+	}
+	size, changed := 0, map[string]bool{}
 	for _, c := range tx.Changes {
-		if changed[c.Key] {
-			return 0, fmt.Errorf("store: commit: %s is changed twice", c.Key)
+		if c.Key == "" || changed[c.Key] {
+			return 0, fmt.Errorf("store: commit: key %q is empty or changed twice", c.Key)
 		}
 		changed[c.Key] = true
+		size += len(c.Key) + len(c.Value)
+	}
+	if size > maxSize {
+		return 0, fmt.Errorf("store: commit: too large, %d bytes", size)
 	}
 	for _, c := range tx.Conditions {
 		rev := int64(0)
