@@ -134,6 +134,7 @@ func (d *daemon) run(ctx context.Context) error {
 	g.Go(func() error { return ids.Run(ctx) })
 	g.Go(func() error { return d.listen(ctx, net, server, ids) })
 
+	g.Go(func() error { return watchDisk(ctx, d.cfg, d.parts.set, d.log) })
 	go preload(ctx, e, d.log)
 	w := &workloads{store: s, engine: e, fabric: net, log: d.log}
 	if err := w.sweep(ctx, map[string]bool{storeWorkload: true, resolverWorkload: true}); err != nil {

@@ -51,6 +51,7 @@ func Endpoint(ctx context.Context, c config.Config, s store.Store, log *slog.Log
 func newServer(c config.Config, s store.Store, ids *identity.Service, log *slog.Logger) (*arm.Server, error) {
 	server, err := arm.NewServer(arm.Options{
 		Store: s, Authenticator: ids.Authenticator, Authorizer: ids.Authorizer, BaseURL: c.BaseURL(), TenantID: ids.Tenant.ID,
+		Room:      newRoom(c, s).check,
 		Locations: c.Regions, HasSubscription: ids.Directory.HasSubscription, Logger: log,
 	})
 	if err != nil {

@@ -105,6 +105,8 @@ func (s *Server) errorResponse(ctx context.Context, requestID string, err error)
 	case errors.As(err, &e):
 	case errors.Is(err, store.ErrTooLarge):
 		e = Errorf(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The resource is larger than Cloister stores. Make it smaller.")
+	case errors.Is(err, store.ErrFull):
+		e = Errorf(http.StatusInsufficientStorage, "InsufficientStorage", "Cloister's store is full. Delete what is not needed, or give it more room.")
 	case ctx.Err() != nil, errors.Is(err, httpbound.ErrBusy):
 		e = Errorf(http.StatusServiceUnavailable, "ServerBusy", "The request was given up before it was done. Send it again.")
 	default:

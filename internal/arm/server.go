@@ -26,8 +26,11 @@ type Options struct {
 	Locations     []string
 	// HasSubscription tells whether there is such a subscription (any case); nil: there is.
 	HasSubscription func(ctx context.Context, id string) (bool, error)
-	Logger          *slog.Logger
-	Now             func() time.Time // nil: time.Now
+	// Room tells whether so many bytes more fit on the disk, with an *Error if not; nil: they do. It is asked about new
+	// resources and about what takes space; reads and deletes go on.
+	Room   func(ctx context.Context, space int64) error
+	Logger *slog.Logger
+	Now    func() time.Time // nil: time.Now
 }
 
 // Server answers ARM requests about resources of its types.

@@ -66,6 +66,8 @@ type Write struct {
 	// Allowed checks another permission that the write needs, on another
 	// resource (Microsoft.Network/virtualNetworks/subnets/join/action on a subnet): nil or a 403 *Error.
 	Allowed func(ctx context.Context, action, scope string) error
+	// Space is how many bytes of disk the write will take beyond its document. Admit sets it.
+	Space int64
 }
 
 // Fail reports a mistake in the request: code is Azure's, target the path of

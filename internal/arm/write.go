@@ -254,6 +254,11 @@ func (s *Server) admit(ctx context.Context, c *change, w *Write) error {
 	if err := together(w.Problems); err != nil {
 		return err
 	}
+	if s.Room != nil && !c.principal.System && (w.Old == nil || w.Space > 0) {
+		if err := s.Room(ctx, w.Space); err != nil {
+			return err
+		}
+	}
 	var err error
 	w.New.Body, err = normal(w.New.Body)
 	return err

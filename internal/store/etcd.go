@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -22,7 +23,10 @@ const maxSize = 1 << 20
 const callTimeout = 30 * time.Second
 
 // Etcd is the Store over an etcd v3 cluster.
-type Etcd struct{ client *clientv3.Client }
+type Etcd struct {
+	client *clientv3.Client
+	space  sync.Mutex // held while room is made
+}
 
 var _ Store = (*Etcd)(nil)
 
@@ -169,10 +173,24 @@ func (e *Etcd) commit(ctx context.Context, tx *Tx) (int64, error) {
 	if size > maxSize {
 		return 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, maxSize)
 	}
-	resp, err := e.client.Txn(ctx).If(ifs...).Then(thens...).Commit()
+	try := func() (*clientv3.TxnResponse, error) { return e.client.Txn(ctx).If(ifs...).Then(thens...).Commit() }
+	resp, err := try()
+	if errors.Is(err, rpctypes.ErrNoSpace) {
+		full := e.reclaim(ctx)
+		// The write that uses the quota up is refused and done nevertheless.
+		if rev, err := e.done(ctx, tx); err != nil || rev > 0 {
+			return rev, err
+		}
+		if full != nil {
+			return 0, fmt.Errorf("%w: %w", ErrFull, full)
+		}
+		resp, err = try()
+	}
 	switch {
 	case errors.Is(err, rpctypes.ErrRequestTooLarge):
 		return 0, fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return 0, fmt.Errorf("%w: %w", ErrFull, err)
 	case err != nil:
 		return 0, fmt.Errorf("store: commit: %w", err)
 	case !resp.Succeeded:

@@ -27,8 +27,8 @@ func New(t testing.TB) *store.Cached {
 	return c
 }
 
-// Start is New for tests that need etcd itself, too.
-func Start(t testing.TB) (*store.Etcd, *embed.Etcd) {
+// Start is New for tests that need etcd itself, too, or one that is configured otherwise.
+func Start(t testing.TB, configure ...func(*embed.Config)) (*store.Etcd, *embed.Etcd) {
 	t.Helper()
 	// A socket's path has at most 107 bytes: the folder of a test is too long for that.
 	dir, err := os.MkdirTemp("", "etcd")
@@ -47,6 +47,9 @@ func Start(t testing.TB) (*store.Etcd, *embed.Etcd) {
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	cfg.UnsafeNoFsync = true
 	cfg.TickMs, cfg.ElectionMs = 10, 100
+	for _, c := range configure {
+		c(cfg)
+	}
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
 		t.Fatal(err)

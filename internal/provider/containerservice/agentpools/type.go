@@ -48,6 +48,7 @@ func (t *typ) admit(ctx context.Context, w *arm.Write) error {
 		p.Set("vnetSubnetID", c.Subnet)
 	}
 	Validate(w, w.ID.Name(), p, old, "properties.", c.Props.Str("currentKubernetesVersion"), t.Versions)
+	w.Space = int64(p.Int("count")-old.Int("count")) * shape.NodeSpace
 	siblings, err := t.siblings(ctx, w, c)
 	if err != nil {
 		return err

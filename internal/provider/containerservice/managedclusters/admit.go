@@ -52,6 +52,7 @@ func (t *typ) admit(ctx context.Context, w *arm.Write) error {
 	if !a.readProfiles(profiles) {
 		return nil
 	}
+	w.Space = a.space()
 	for _, check := range []func(context.Context) error{a.checkGroup, a.checkZone, a.checkSubnets, a.setIdentity} {
 		if err := check(ctx); err != nil {
 			return err
@@ -67,6 +68,21 @@ func (t *typ) admit(ctx context.Context, w *arm.Write) error {
 		return err
 	}
 	return a.names.Store(w.New)
+}
+
+// space is what the write takes of the disk: a new control plane, and the nodes that are more than there were.
+func (a *admission) space() int64 {
+	nodes, space := 0, int64(0)
+	for _, p := range a.after() {
+		nodes += p.Int("count")
+	}
+	for _, r := range a.have {
+		nodes -= shape.PoolOf(r).Count()
+	}
+	if a.old == nil {
+		space = shape.ControlPlaneSpace
+	}
+	return space + int64(nodes)*shape.NodeSpace
 }
 
 // chooseNames makes the cluster's names on create, and carries what is remembered over on update.

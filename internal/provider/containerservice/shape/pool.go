@@ -22,6 +22,13 @@ func (p Pool) ClusterID() string { return p.ParsedID().Parent().String() }
 // Count is the number of nodes wanted.
 func (p Pool) Count() int { return p.Props.Int("count") }
 
+// What clusters take of the machine's disk when they are new: a control plane's etcd, with its log written
+// ahead, and a node's images.
+const (
+	ControlPlaneSpace = 256 << 20
+	NodeSpace         = 400 << 20
+)
+
 // MaxPods is the number of pods that each node has addresses for.
 func (p Pool) MaxPods() int { return p.Props.Int("maxPods") }
 
