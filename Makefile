@@ -5,7 +5,7 @@ GO ?= go
 # Built artefacts, by content. CI and a developer may share it.
 export CLOISTER_CACHE_DIR ?= /var/cache/cloister
 
-.PHONY: help build install images demo check test fmt lint unit faults net e2e bench clean
+.PHONY: help build install images demo check test fmt lint unit faults net e2e fuzz bench clean
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -30,7 +30,7 @@ lint:
 	bin/golangci-lint run ./...
 
 unit:
-	$(GO) test ./cmd/... ./internal/... ./test/meta/... ./test/api/...
+	$(GO) test ./cmd/... ./internal/... ./test/meta/... ./test/api/... ./test/fuzz/...
 
 faults: ## have every step of every reconciler fail in every way
 	CLOISTER_TEST_ALL_FAULTS=1 $(GO) test -count=1 -timeout 30m -run TestFaults ./internal/app/
@@ -39,10 +39,14 @@ images: build ## build what Cloister runs, by content: programs, images (root)
 	bin/cloister images
 
 net: images
-	$(GO) test -count=1 -timeout 10m ./test/net/... ./test/containers/...
+	$(GO) test -count=1 -timeout 10m ./test/net/... ./test/containers/... ./test/limits/...
 
 e2e: build
 	$(GO) test -count=1 -timeout 60m -v ./test/e2e/...
+
+fuzz: ## throw random input at everything that reads some, 30 s each (FUZZTIME=2m: longer); what is found stays in testdata
+	@for pkg in $$($(GO) list ./internal/... ./test/fuzz); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	  echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-30s} $$pkg || exit 1; done; done
 
 bench: install build ## measure side by side with named peers (root); WHAT="arm dns" chooses
 	$(GO) build -o bin/bench ./bench

@@ -108,7 +108,7 @@ func (m *Memory) Commit(ctx context.Context, tx *store.Tx) (int64, error) {
 		size += len(c.Key) + len(c.Value)
 	}
 	if size > maxSize {
-		return 0, fmt.Errorf("store: commit: too large, %d bytes", size)
+		return 0, store.ErrTooLarge
 	}
 	for _, c := range tx.Conditions {
 		rev := int64(0)
