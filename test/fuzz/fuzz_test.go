@@ -2,7 +2,6 @@ package fuzz
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"sort"
@@ -168,7 +167,7 @@ func FuzzValues(f *testing.F) {
 			method = http.MethodPatch
 		}
 		if why := broken(w.call(method, c.target, w.token, body)); why != "" {
-			t.Fatal(fmt.Sprintf("%s %s %s: %s", method, c.target, body, why))
+			t.Fatalf("%s %s %s: %s", method, c.target, body, why)
 		}
 	})
 }

@@ -33,7 +33,8 @@ var _ store.Store = (*Memory)(nil)
 // NewMemory is an empty one.
 func NewMemory() *Memory { return &Memory{rev: 1, news: make(chan struct{})} }
 
-// Snapshot remembers what is there; calling the result brings it back. Nobody may watch meanwhile.
+// Snapshot remembers what is there; calling the result brings it back. Who watches meanwhile may miss
+// events.
 func (m *Memory) Snapshot() (restore func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,7 +153,7 @@ func (m *Memory) Watch(ctx context.Context, prefix string, rev int64) <-chan sto
 		defer close(out)
 		for next := 0; ; {
 			m.mu.Lock()
-			events, news := m.log[next:], m.news
+			events, news := m.log[min(next, len(m.log)):], m.news
 			next = len(m.log)
 			m.mu.Unlock()
 			for _, e := range events {
