@@ -31,7 +31,7 @@ const (
 	grace        = 20 * time.Second   // between TERM and KILL
 	healthy      = 10 * time.Second   // a process that ran this long is started again at once
 	minBackoff   = time.Second        // before the restart of one that did not
-	maxBackoff   = 30 * time.Second   // between later ones
+	maxBackoff   = 30 * time.Second   // before that of one that ends again and again
 )
 
 // Apply brings the container to where the spec wants it, and says how it is. It
@@ -154,13 +154,8 @@ func (e *Engine) start(ctx context.Context, c containerd.Container, st *workload
 			return e.running(ctx, c, st)
 		case containerd.Stopped:
 			if st.next.IsZero() {
-				st.next = time.Now()
-				if s.ExitTime.Sub(e.startedAt(ctx, c)) > healthy {
-					st.early = 0
-				} else {
-					st.next = st.next.Add(min(maxBackoff, minBackoff<<min(st.early, 10)))
-					st.early++
-				}
+				st.pause = pause(s.ExitTime.Sub(e.startedAt(ctx, c)), st.pause)
+				st.next = time.Now().Add(st.pause)
 				e.Log.WarnContext(ctx, "a container's process ended", "workload", c.ID(), "status", s.ExitStatus, "restarts", st.restarts)
 			}
 			if wait := time.Until(st.next); wait > 0 {
@@ -190,6 +185,18 @@ func (e *Engine) start(ctx context.Context, c containerd.Container, st *workload
 		return spec.WorkloadStatus{}, err
 	}
 	return e.running(ctx, c, st)
+}
+
+// pause is how long to wait before a process is started again that ran for some time after the pause before.
+func pause(ran, before time.Duration) time.Duration {
+	switch {
+	case ran > healthy:
+		return 0
+	case ran > before:
+		return minBackoff
+	default:
+		return min(maxBackoff, max(minBackoff, 2*before))
+	}
 }
 
 const labelStarted = "cloister/started"

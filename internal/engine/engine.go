@@ -46,8 +46,8 @@ type Engine struct {
 type workload struct {
 	mu       sync.Mutex // one change at a time
 	restarts int
-	early    int       // ends soon after the start, in a row
-	next     time.Time // not started again before
+	pause    time.Duration // before the last restart
+	next     time.Time     // not started again before
 }
 
 // New connects to the containerd of this run directory.
