@@ -44,7 +44,7 @@ func ForHost(h Host) []Namespace {
 			ends[e.Service] = append(ends[e.Service], e)
 		}
 	}
-	var pass passage
+	t := &table{}
 	forward := []string{"ct state established,related accept"}
 	number := firstTable
 	for _, s := range h.Services {
@@ -60,7 +60,7 @@ func ForHost(h Host) []Namespace {
 			if !e.Approved {
 				continue
 			}
-			pass.add(endLink(e.Name), name, e)
+			forward = append(forward, fmt.Sprintf(`iifname "%s" oifname "%s" ip saddr %s ip daddr %s tcp dport %d accept`, endLink(e.Name), name, e.NetworkSide, e.ServiceSide, e.Port))
 			if e.Return {
 				source = e.ServiceSide
 				// Its own addresses are found in the main table first; everything else
@@ -76,7 +76,9 @@ func ForHost(h Host) []Namespace {
 		provider.Links = append(provider.Links, l)
 		out = append(out, space)
 	}
-	provider.Filter = pass.filter(forward)
+	t.chain("input", "type filter hook input priority 0; policy drop;", `iifname "lo" accept`)
+	t.chain("forward", "type filter hook forward priority 0; policy drop;", forward...)
+	provider.Filter = t.String()
 	edge.Filter = edgeFilter(h)
 	edge.sort()
 	provider.sort()
