@@ -21,7 +21,7 @@ const (
 	RoleClient = "endpoint-client"
 )
 
-const rounds = 5
+const rounds = 15
 
 // path is one way to a server.
 type path struct {

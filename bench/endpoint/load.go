@@ -71,9 +71,9 @@ type values struct {
 }
 
 const (
-	throughputTime = 1500 * time.Millisecond
-	roundTripTime  = 500 * time.Millisecond
-	connectsTime   = time.Second
+	throughputTime = 600 * time.Millisecond
+	roundTripTime  = 300 * time.Millisecond
+	connectsTime   = 400 * time.Millisecond
 )
 
 // Connect is the process at the client's end. where is host:port and a file for the values, with a comma between.
