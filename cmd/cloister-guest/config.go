@@ -14,6 +14,9 @@ type config struct {
 	Processes []process `json:"processes"`
 	// Images are archives for containerd; none named: all of /opt/cloister/images.
 	Images []string `json:"images,omitempty"`
+	// Await is whose answer the processes that await wait for before their first start, and all images but
+	// the first.
+	Await *await `json:"await,omitempty"`
 }
 
 // process is one program that is kept running.
@@ -21,6 +24,7 @@ type process struct {
 	Name  string   `json:"name"`
 	Args  []string `json:"args"`            // args[0] is the program, found in PATH
 	After []string `json:"after,omitempty"` // names of processes that have to be ready before
+	Await bool     `json:"await,omitempty"` // starts when config.Await answered
 	// Ready is unix:///path, a socket that takes connections; empty: ready when started.
 	Ready string `json:"ready,omitempty"`
 	// Renews are files, each with a certificate that the process keeps renewing. One that has

@@ -26,7 +26,7 @@ const (
 )
 
 // images gives containerd the images that it lacks. It returns when the pause
-// image is there, without which no pod starts; the others come meanwhile.
+// image is there, without which no pod starts; the others come meanwhile, and not before pods can.
 func (n *node) images(ctx context.Context, socket string) {
 	archives := slices.Clone(n.Images)
 	var rest sync.WaitGroup
@@ -40,6 +40,7 @@ func (n *node) images(ctx context.Context, socket string) {
 			rest.Add(1)
 			go func() {
 				defer rest.Done()
+				<-n.answered
 				n.image(ctx, socket, archive)
 			}()
 		}

@@ -27,10 +27,11 @@ type node struct {
 	children *reaper
 	out      *lines
 	ready    map[string]chan struct{} // closed when the process was ready for the first time
+	answered chan struct{}            // closed when config.Await answered, or was waited for long enough
 }
 
 func newNode(c config, children *reaper, out io.Writer) *node {
-	n := &node{config: c, children: children, out: &lines{w: out}, ready: map[string]chan struct{}{}}
+	n := &node{config: c, children: children, out: &lines{w: out}, ready: map[string]chan struct{}{}, answered: make(chan struct{})}
 	for _, p := range c.Processes {
 		n.ready[p.Name] = make(chan struct{})
 	}
@@ -43,6 +44,12 @@ func (n *node) run(ctx context.Context) {
 		stop  context.CancelFunc
 		ended chan struct{}
 	}
+	go func() {
+		if n.Await != nil {
+			n.Await.until(ctx, awaitLimit)
+		}
+		close(n.answered)
+	}()
 	var all []running
 	for _, p := range n.Processes {
 		own, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -66,6 +73,13 @@ func (n *node) keep(ctx context.Context, p process) {
 	for _, name := range p.After {
 		select {
 		case <-n.ready[name]:
+		case <-ctx.Done():
+			return
+		}
+	}
+	if p.Await {
+		select {
+		case <-n.answered:
 		case <-ctx.Done():
 			return
 		}

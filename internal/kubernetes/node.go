@@ -15,7 +15,7 @@ var nodeSecrets = []string{
 
 // NodeWorkload is a node of a cluster: one container of the node's size.
 func NodeWorkload(n spec.Node, c spec.Cluster, secrets *pki.Node, h args.Host) (spec.Workload, error) {
-	guest, err := json.Marshal(args.NewGuest(n, pki.Fingerprint(secrets.CACert)))
+	guest, err := json.Marshal(args.NewGuest(c, n, pki.Fingerprint(secrets.CACert)))
 	if err != nil {
 		return spec.Workload{}, err
 	}
