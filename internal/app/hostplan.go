@@ -26,6 +26,7 @@ type hostPlan struct {
 	unbuilt  []images.Artifact
 	network  []fabric.Change
 	daemon   []string // its command; nil: it runs
+	restart  string   // why the one that runs is started again; "": it is not
 	access   access
 	notes    []string // what the owner should know
 }
@@ -52,6 +53,8 @@ func planHost(ctx context.Context, c config.Config) (*hostPlan, error) {
 			return nil, err
 		}
 	} else if err != nil {
+		return nil, err
+	} else if p.restart, err = outdated(c); err != nil {
 		return nil, err
 	}
 	f, err := fabric.Look(fabric.Options{RunDir: c.RunDir})
@@ -135,6 +138,9 @@ func (p *hostPlan) text(c config.Config) string {
 		for _, name := range slices.Sorted(maps.Keys(list)) {
 			runs = append(runs, "container "+name+": "+strings.Join(list[name].Args[:min(2, len(list[name].Args))], " "))
 		}
+	}
+	if p.restart != "" {
+		runs = append(runs, "the daemon is started again: "+p.restart+"; what runs goes on")
 	}
 	section("Kernel settings (`cloister down` puts them back):", by["setting"])
 	section("Network interface:", by["link"])

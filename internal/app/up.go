@@ -19,8 +19,8 @@ import (
 // Progress prints a line about a step.
 type Progress func(format string, args ...any)
 
-// Up checks the host, builds what is missing, starts the daemon if none runs,
-// and returns when everything answers. It is safe to repeat.
+// Up checks the host, builds what is missing, starts the daemon if none of this
+// program and configuration runs, and returns when everything answers. It is safe to repeat.
 func Up(ctx context.Context, c config.Config, say Progress) error {
 	if err := checkHost(ctx, c); err != nil {
 		return err
@@ -38,13 +38,7 @@ func Up(ctx context.Context, c config.Config, say Progress) error {
 	if err := prepareArtefacts(ctx, c, say); err != nil {
 		return err
 	}
-	if plan.daemon == nil {
-		say("the daemon runs already")
-		// The group may be new.
-		if err := plan.access.grant(); err != nil {
-			return err
-		}
-	} else if err := spawn(c, plan.daemon, say); err != nil {
+	if err := startDaemon(ctx, c, plan, say); err != nil {
 		return err
 	}
 	if err := waitReady(ctx, c, local.NewClient(c.RunDir), say); err != nil {
@@ -57,6 +51,27 @@ func Up(ctx context.Context, c config.Config, say Progress) error {
 		say("%s", note)
 	}
 	return nil
+}
+
+// startDaemon starts the daemon, or another one in the place of one that is not of this program and this configuration.
+func startDaemon(ctx context.Context, c config.Config, plan *hostPlan, say Progress) error {
+	command := plan.daemon
+	switch {
+	case command != nil:
+	case plan.restart == "":
+		say("the daemon runs already")
+		return plan.access.grant() // the group may be new
+	default:
+		say("the daemon is started again: %s; what runs goes on", plan.restart)
+		if err := stopDaemon(ctx, c, say); err != nil {
+			return err
+		}
+		var err error
+		if command, err = daemonCommand(c); err != nil {
+			return err
+		}
+	}
+	return spawn(c, command, say)
 }
 
 func configFile(c config.Config) string { return filepath.Join(c.RunDir, "config.json") }
