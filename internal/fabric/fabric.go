@@ -88,12 +88,11 @@ func (f *Fabric) ensure(name string) error {
 	if name == netplan.HostNS {
 		return nil
 	}
-	path, fresh, err := f.pins.ensure(name)
-	if err != nil || !fresh {
-		return err
+	fresh, err := f.pins.ensure(name, prepareNamespace)
+	if fresh {
+		delete(f.filters, name)
 	}
-	delete(f.filters, name)
-	return inNamespace(path, prepareNamespace)
+	return err
 }
 
 // DeleteSandbox removes a namespace's pin. It ends when nothing runs in it any more.

@@ -69,19 +69,20 @@ func (p pins) list() ([]string, error) {
 	return out, err
 }
 
-// ensure makes the namespace unless it is pinned, and tells whether it is new.
-func (p pins) ensure(name string) (path string, fresh bool, err error) {
-	path = p.path(name)
+// ensure makes the namespace unless it is pinned, and tells whether it is new. prepare runs in a new one
+// before it is pinned: who finds a pin finds a namespace that is ready.
+func (p pins) ensure(name string, prepare func() error) (fresh bool, err error) {
+	path := p.path(name)
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err == nil && st.Type == unix.NSFS_MAGIC {
-		return path, false, nil
+		return false, nil
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o444)
 	if err != nil {
-		return "", false, err
+		return false, err
 	}
 	if err := f.Close(); err != nil {
-		return "", false, err
+		return false, err
 	}
 	done := make(chan error, 1)
 	go func() {
@@ -89,6 +90,10 @@ func (p pins) ensure(name string) (path string, fresh bool, err error) {
 		runtime.LockOSThread()
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			done <- fmt.Errorf("make network namespace %s: %w", name, err)
+			return
+		}
+		if err := prepare(); err != nil {
+			done <- fmt.Errorf("prepare network namespace %s: %w", name, err)
 			return
 		}
 		own := fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid())
@@ -99,9 +104,9 @@ func (p pins) ensure(name string) (path string, fresh bool, err error) {
 		done <- nil
 	}()
 	if err := <-done; err != nil {
-		return "", false, errors.Join(err, os.Remove(path))
+		return false, errors.Join(err, os.Remove(path))
 	}
-	return path, true, nil
+	return true, nil
 }
 
 func (p pins) remove(name string) error {

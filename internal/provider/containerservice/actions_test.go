@@ -54,7 +54,7 @@ func TestCredentials(t *testing.T) {
 	}{
 		{"listClusterUserCredential", []string{"server: https://" + private + ":443\n", "current-context: c\n", "name: clusterUser_rg_c\n", "client-key-data: dWs=\n"}},
 		{"listClusterUserCredential?format=exec", []string{"client-key-data: dWs=\n"}},
-		{"listClusterAdminCredential", []string{"server: https://" + private + ":443\n", "current-context: c-admin\n", "name: clusterAdmin_rg_c\n", "client-key-data: YWs=\n"}},
+		{"listClusterAdminCredential", []string{"server: https://" + private + ":443\n", "current-context: c\n", "name: clusterAdmin_rg_c\n", "client-key-data: YWs=\n"}},
 		{"listClusterUserCredential?server-fqdn=public", []string{"server: https://" + public + ":443\n"}},
 	} {
 		text := b.kubeconfig(c.action)

@@ -62,7 +62,7 @@ func (t *typ) kubeconfig(ctx context.Context, r *arm.Resource, role string, publ
 		User: role + "_" + c.ParsedID().ResourceGroup() + "_" + r.Name, Context: r.Name,
 	}
 	if role == "clusterAdmin" {
-		config.Cert, config.Key, config.Context = s.AdminCert, s.AdminKey, r.Name+"-admin"
+		config.Cert, config.Key = s.AdminCert, s.AdminKey // az itself puts -admin behind the context's name
 	}
 	return kubeconfig.Render(config)
 }
