@@ -172,6 +172,9 @@ func (e *Engine) start(ctx context.Context, c containerd.Container, st *workload
 	if err := before(); err != nil {
 		return spec.WorkloadStatus{}, fmt.Errorf("files of %s: %w", c.ID(), err)
 	}
+	if err := guardDevices(e.Cgroup); err != nil {
+		return spec.WorkloadStatus{}, err
+	}
 	// A FIFO that the daemon reads would stop the container when the daemon goes; a logger of its own does not.
 	task, err = c.NewTask(ctx, cio.BinaryIO(e.Logger, map[string]string{"file": e.logFile(c.ID())}))
 	if err != nil {

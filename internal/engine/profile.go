@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/containerd/cgroups/v3"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/core/containers"
@@ -15,7 +16,7 @@ import (
 )
 
 // profileVersion goes up when a profile changes: containers are then made anew.
-const profileVersion = 5
+const profileVersion = 6
 
 // nodeCapabilities are what kubelet, containerd, runc and kube-proxy need, and
 // what pods may be given. Missing are those that reach the machine itself:
@@ -135,6 +136,10 @@ func withSeccomp(kind spec.Kind) oci.SpecOpts {
 	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 		s.Linux.Seccomp = seccomp.DefaultProfile(s)
 		if kind == spec.KindNode || kind == spec.KindMachine {
+			machineCalls := machineCalls
+			if cgroups.Mode() != cgroups.Unified {
+				machineCalls = append(slices.Clone(machineCalls), "bpf") // with cgroup v2, runc's rules for devices are such programs
+			}
 			for i, c := range s.Linux.Seccomp.Syscalls {
 				s.Linux.Seccomp.Syscalls[i].Names = slices.DeleteFunc(slices.Clone(c.Names), func(name string) bool { return slices.Contains(machineCalls, name) })
 			}

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"cloister.dev/cloister/internal/engine"
 	"cloister.dev/cloister/internal/spec"
@@ -81,6 +84,7 @@ func TestNode(t *testing.T) {
 		t.Errorf("a container in the node: %s", out)
 	}
 
+	disk := loop(t)
 	for _, c := range []struct {
 		what, script string
 		want         bool
@@ -89,7 +93,11 @@ func TestNode(t *testing.T) {
 		{"settings of the machine", "echo 1 > /proc/sys/vm/swappiness", false},
 		{"setting the clock", "date -s @1", false},
 		{"keys of the kernel", "echo b > /proc/sysrq-trigger", false},
-		{"the machine's disk", "mknod /tmp/disk b $(stat -c '%Hd %Ld' /var/lib/containerd) && head -c1 /tmp/disk", false},
+		{"the machine's disk", "mknod /disk b $(stat -c '%Hd %Ld' /var/lib/containerd) && head -c1 /disk", false},
+		{"another disk of the machine", "mknod /loop b " + disk + " && head -c1 /loop", false},
+		{"that disk, with a rule for devices of the node's own", "echo 'b *:* rwm' > /sys/fs/cgroup/devices/devices.allow; head -c1 /loop", false},
+		{"a device's node alone", "[ -b /loop ]", true},
+		{"a hierarchy of control groups of its own", "mkdir -p /tmp/h && mount -t cgroup -o none,name=own own /tmp/h", false},
 		{"the machine's memory", "mknod /tmp/mem c 1 1 && head -c1 /tmp/mem", false},
 		{"the machine's log", "dmesg -S", false},
 		{"cgroups of its own", "d=$(ls -d /sys/fs/cgroup/memory /sys/fs/cgroup 2>/dev/null | head -1); mkdir $d/test && rmdir $d/test", true},
@@ -107,4 +115,33 @@ func TestNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.nothingLeft(t, name)
+}
+
+// loop makes a disk that this machine's root reads, and returns its numbers.
+func loop(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(file, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("losetup", "--find", "--show", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("losetup: %v: %s", err, out)
+	}
+	device := strings.TrimSpace(string(out))
+	t.Cleanup(func() {
+		if out, err := exec.Command("losetup", "--detach", device).CombinedOutput(); err != nil {
+			t.Errorf("losetup: %v: %s", err, out)
+		}
+	})
+	f, err := os.Open(device)
+	if err != nil {
+		t.Fatalf("this machine's root does not read %s, which makes the test worthless: %v", device, err)
+	}
+	defer func() { _ = f.Close() }()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
 }
