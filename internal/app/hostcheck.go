@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"cloister.dev/cloister/internal/config"
 	"cloister.dev/cloister/internal/images"
 	"cloister.dev/cloister/internal/local"
@@ -59,7 +57,7 @@ func checkHost(ctx context.Context, c config.Config) error {
 	}
 	for _, need := range []struct {
 		dir string
-		gib uint64
+		gib int64
 	}{{c.CacheDir, 10}, {c.DataDir, 2}} {
 		if full, err := lacksSpace(need.dir, need.gib<<30); err != nil {
 			return err
@@ -75,13 +73,12 @@ func checkHost(ctx context.Context, c config.Config) error {
 
 // lacksSpace says what is missing for the folder, or for the first one above it that is there.
 // Built artefacts are counted: where they are, no space is needed for them.
-func lacksSpace(dir string, want uint64) (string, error) {
+func lacksSpace(dir string, want int64) (string, error) {
 	if built, err := os.ReadDir(filepath.Join(dir, "artefacts")); err == nil && len(built) > 0 {
 		want = 1 << 30
 	}
 	for {
-		var st unix.Statfs_t
-		err := unix.Statfs(dir, &st)
+		free, err := freeSpace(dir)
 		if errors.Is(err, os.ErrNotExist) && dir != "/" {
 			dir = filepath.Dir(dir)
 			continue
@@ -89,7 +86,6 @@ func lacksSpace(dir string, want uint64) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("free space of %s: %w", dir, err)
 		}
-		free := st.Bavail * uint64(st.Bsize)
 		if free >= want {
 			return "", nil
 		}

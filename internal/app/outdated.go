@@ -15,6 +15,9 @@ import (
 // outdated says why the daemon that runs is not the one that would be started now, or "".
 func outdated(c config.Config) (string, error) {
 	old, err := os.ReadFile(configFile(c))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil // somebody started it by hand, with a configuration of their own
+	}
 	if err != nil {
 		return "", err
 	}

@@ -80,6 +80,9 @@ func (w *chaos) round(n int, total counts) counts {
 	if only := os.Getenv("CLOISTER_CHAOS_VICTIM"); only != "" {
 		victims = slices.DeleteFunc(victims, func(v victim) bool { return v.name != only })
 	}
+	if len(victims) == 0 {
+		w.t.Fatalf("CLOISTER_CHAOS_VICTIM=%s is none of those that end", os.Getenv("CLOISTER_CHAOS_VICTIM"))
+	}
 	victim := victims[w.dice.IntN(len(victims))]
 	delay := time.Duration(w.dice.IntN(10_000)) * time.Millisecond
 	away := time.Duration(w.dice.IntN(3_000)) * time.Millisecond

@@ -26,10 +26,15 @@ func FuzzRequest(f *testing.F) {
 		}
 	}
 	w := newWorld(f)
+	w.fuzz(f, w.token)
+}
+
+// fuzz sends requests with a token, each to the world as it was at first.
+func (w *world) fuzz(f *testing.F, token string) {
 	f.Fuzz(func(t *testing.T, method uint8, target string, body []byte) {
 		w.restore()
 		m := methods[int(method)%len(methods)]
-		if why := broken(w.call(m, target, w.token, body)); why != "" {
+		if why := broken(w.call(m, target, token, body)); why != "" {
 			t.Fatalf("%s %s %q: %s", m, target, body, why)
 		}
 	})
@@ -49,13 +54,7 @@ func FuzzGraph(f *testing.F) {
 		}
 	}
 	w := newWorld(f)
-	f.Fuzz(func(t *testing.T, method uint8, target string, body []byte) {
-		w.restore()
-		m := methods[int(method)%len(methods)]
-		if why := broken(w.call(m, target, w.graph, body)); why != "" {
-			t.Fatalf("%s %s %q: %s", m, target, body, why)
-		}
-	})
+	w.fuzz(f, w.graph)
 }
 
 // odd are values that may stand where something else was meant.

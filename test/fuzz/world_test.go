@@ -5,7 +5,6 @@ package fuzz
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -71,7 +70,7 @@ func newWorld(tb testing.TB) *world {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h, _, err := app.Endpoint(ctx, cfg, m, slog.New(slog.NewTextHandler(errorsOf{tb}, &slog.HandlerOptions{Level: slog.LevelError})))
+	h, _, err := app.Endpoint(ctx, cfg, m, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -99,11 +98,6 @@ func newWorld(tb testing.TB) *world {
 	w.restore = m.Snapshot()
 	return w
 }
-
-// errorsOf shows what the endpoint logs as an error: a panic's stack.
-type errorsOf struct{ tb testing.TB }
-
-func (e errorsOf) Write(b []byte) (int, error) { return os.Stderr.Write(b) }
 
 // settle ends every operation well: no reconciler runs here.
 func settle(tb testing.TB, m *storetest.Memory) {
@@ -225,5 +219,3 @@ func broken(status int, text string) string {
 	}
 	return ""
 }
-
-var _ io.Writer = errorsOf{}
