@@ -88,7 +88,7 @@ func (e *Engine) Apply(ctx context.Context, want spec.Workload, netns string, fi
 	if err := e.refresh(want, files); err != nil {
 		return spec.WorkloadStatus{}, fmt.Errorf("live files of %s: %w", want.Name, err)
 	}
-	status, err := e.start(ctx, c, st, func() error { return e.render(want, files) })
+	status, err := e.start(ctx, c, st, func() error { return errors.Join(e.render(want, files), e.bound(want)) })
 	status.Generation = want.Generation
 	return status, err
 }
@@ -130,7 +130,7 @@ func (e *Engine) create(ctx context.Context, want spec.Workload, netns string, f
 	c, err := e.client.NewContainer(ctx, want.Name, containerd.WithImage(img), containerd.WithSnapshotter(snapshotter),
 		containerd.WithNewSnapshot(snapshot, img), containerd.WithContainerLabels(labels),
 		containerd.WithRuntime("io.containerd.runc.v2", &options.Options{BinaryName: e.Runc, Root: filepath.Join(e.RunDir, "runc")}),
-		containerd.WithNewSpec(profile(img, want, netns, e.cgroup(want.Name), mounts)...))
+		containerd.WithNewSpec(profile(img, want, netns, e.ownGroup(want), mounts)...))
 	if err != nil {
 		return nil, fmt.Errorf("create container %s: %w", want.Name, err)
 	}
@@ -168,12 +168,12 @@ func (e *Engine) start(ctx context.Context, c containerd.Container, st *workload
 			return spec.WorkloadStatus{}, fmt.Errorf("delete the ended task of %s: %w", c.ID(), err)
 		}
 	}
-	st.next = time.Time{}
-	if err := before(); err != nil {
-		return spec.WorkloadStatus{}, fmt.Errorf("files of %s: %w", c.ID(), err)
-	}
 	if err := guardDevices(e.Cgroup); err != nil {
 		return spec.WorkloadStatus{}, err
+	}
+	st.next = time.Time{}
+	if err := before(); err != nil {
+		return spec.WorkloadStatus{}, fmt.Errorf("prepare %s: %w", c.ID(), err)
 	}
 	// A FIFO that the daemon reads would stop the container when the daemon goes; a logger of its own does not.
 	task, err = c.NewTask(ctx, cio.BinaryIO(e.Logger, map[string]string{"file": e.logFile(c.ID())}))
@@ -244,10 +244,10 @@ func (e *Engine) stop(ctx context.Context, c containerd.Container) error {
 		select {
 		case <-exited:
 			_, err := task.Delete(ctx, containerd.WithProcessKill)
-			if errdefs.IsNotFound(err) {
-				err = nil
+			if err != nil && !errdefs.IsNotFound(err) {
+				return err
 			}
-			return err
+			return removeCgroups(e.cgroup(c.ID()))
 		case <-time.After(grace):
 		case <-ctx.Done():
 			return ctx.Err()

@@ -11,10 +11,10 @@ import (
 )
 
 // deviceRules are what containers may do with devices: make nodes of any, and use those that are no way to the machine: null, zero,
-// full, random, urandom, tty, console, ptmx, pseudo terminals and tun. They are runc's defaults, in the words of
+// full, random, urandom, tty, ptmx, pseudo terminals and tun. They are runc's defaults, in the words of
 // https://docs.kernel.org/admin-guide/cgroup-v1/devices.html
 var deviceRules = []string{
-	"b *:* m", "c *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 10:200 rwm", "c 136:* rwm",
+	"b *:* m", "c *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 10:200 rwm", "c 136:* rwm",
 }
 
 const (
@@ -41,6 +41,14 @@ func guardDevices(cgroup string) error {
 	if slices.Contains(have, allDevices) {
 		if err := os.WriteFile(filepath.Join(dir, "devices.deny"), []byte("a"), 0o200); err != nil {
 			return fmt.Errorf("devices of %s: containers of an older Cloister run in it; `cloister down`, then `cloister up`: %w", dir, err)
+		}
+	}
+	for _, rule := range have {
+		if rule == allDevices || slices.Contains(deviceRules, rule) {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, "devices.deny"), []byte(rule), 0o200); err != nil {
+			return fmt.Errorf("deny %q in %s: %w", rule, dir, err)
 		}
 	}
 	for _, rule := range deviceRules {

@@ -27,18 +27,23 @@ state = "/run/containerd"
 // run runs a command in a container, and returns what it printed and whether it ended well.
 func (h *host) run(t *testing.T, name string, args ...string) (string, bool) {
 	t.Helper()
-	var out bytes.Buffer
-	status, err := h.Exec(t.Context(), name, args, engine.Streams{Out: &out, Err: &out})
+	// Two: both are written at the same time.
+	var out, problems bytes.Buffer
+	status, err := h.Exec(t.Context(), name, args, engine.Streams{Out: &out, Err: &problems})
 	if err != nil {
 		t.Fatalf("%v: %v", args, err)
 	}
-	return out.String(), status == 0
+	if status != 0 {
+		return out.String() + problems.String(), false
+	}
+	return out.String(), true
 }
 
-// A node runs containers of its own, and does not reach the machine below it.
-func TestNode(t *testing.T) {
-	h := newHost(t, "node-v1.37.1")
-	const name = "node-test"
+var nodeLimits = spec.Limits{MilliCPU: 2000, MemoryBytes: 2 << 30}
+
+// node runs a node with the name: containerd alone, in a network namespace of its own.
+func (h *host) node(t *testing.T, name string) {
+	t.Helper()
 	netns := fmt.Sprintf("engine-%d", os.Getpid())
 	if out, err := exec.Command("ip", "netns", "add", netns).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -56,7 +61,7 @@ func TestNode(t *testing.T) {
 	w := spec.Workload{
 		Name: name, Kind: spec.KindNode, Image: "node-v1.37.1", Hostname: "aks-test-0", Sandbox: netns, Files: map[string]spec.File{},
 		Mounts: []spec.Mount{{Volume: name + "-containerd", Target: "/var/lib/containerd"}, {Volume: name + "-kubelet", Target: "/var/lib/kubelet", Propagation: "rshared"}},
-		Limits: spec.Limits{MilliCPU: 2000, MemoryBytes: 2 << 30},
+		Limits: nodeLimits,
 	}
 	content := map[string][]byte{}
 	for path, text := range files {
@@ -73,6 +78,13 @@ func TestNode(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A node runs containers of its own, and does not reach the machine below it.
+func TestNode(t *testing.T) {
+	h := newHost(t, "node-v1.37.1")
+	const name = "node-test"
+	h.node(t, name)
 	ctr := []string{"ctr", "--namespace", "k8s.io"}
 	for _, image := range []string{"pause", "hello", "coredns", "metrics-server"} {
 		until(t, "the image "+image, func() bool {
@@ -80,8 +92,11 @@ func TestNode(t *testing.T) {
 			return ok && strings.Contains(out, "cloister.internal/"+image+":1")
 		})
 	}
-	if out, ok := h.run(t, name, append(ctr, "run", "--rm", "cloister.internal/hello:1", "x", "/hello", "hostname")...); !ok {
-		t.Errorf("a container in the node: %s", out)
+	if out, ok := h.run(t, name, "sh", "-ec", "mkdir /run/hello && "+strings.Join(ctr, " ")+" images mount --rw cloister.internal/hello:1 /run/hello"); !ok {
+		t.Fatalf("mount an image: %s", out)
+	}
+	if out := h.container(t, name, "/run/hello", "/hello", "hostname"); strings.TrimSpace(out) != "privileged" {
+		t.Errorf("a container in the node: %q", out)
 	}
 
 	disk := loop(t)
