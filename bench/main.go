@@ -84,6 +84,13 @@ var measurements = []measurement{
 	{"density", func(ctx context.Context, b *bench) error {
 		return b.cluster(ctx, cluster.Options{Most: *most})
 	}},
+	{"webhook", func(ctx context.Context, b *bench) error {
+		hello, err := b.program(ctx, "hello-programs", "hello")
+		if err != nil {
+			return err
+		}
+		return b.cluster(ctx, cluster.Options{Hello: hello})
+	}},
 }
 
 // roles are processes that measurements start of this program: its arguments are "role", the name and a folder or an address.

@@ -20,7 +20,8 @@ type Options struct {
 	Etcd, Kube             string // for the script
 	Rounds                 int    // creates
 	Idle                   time.Duration
-	Most                   int // clusters that are tried to fit
+	Most                   int    // clusters that are tried to fit
+	Hello                  string // program of the webhook
 }
 
 // Run measures all of it with one instance.
@@ -31,7 +32,7 @@ func Run(ctx context.Context, r *figure.Report, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, i.down()) }()
 	m := &measurement{Options: o, instance: i, report: r}
-	for _, step := range []func(context.Context) error{m.create, m.idle, m.density} {
+	for _, step := range []func(context.Context) error{m.create, m.idle, m.density, m.webhook} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -1,21 +1,15 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"time"
-
-	"sigs.k8s.io/yaml"
 
 	"cloister.dev/cloister/bench/azure"
 )
@@ -66,10 +60,9 @@ func Probe(ctx context.Context, file string) error {
 
 type probe struct {
 	task
-	file   string
-	seen   seen
-	server string // https://address of the endpoint
-	client *http.Client
+	file string
+	seen seen
+	kube kube
 }
 
 func (p *probe) write() error {
@@ -92,7 +85,7 @@ func (p *probe) watch(ctx context.Context) error {
 	for p.seen.API.IsZero() {
 		for _, a := range p.Addresses {
 			if healthy(ctx, anonymous, "https://"+a+"/readyz") {
-				p.seen.API, p.seen.Endpoint, p.server = time.Now(), a, "https://"+a
+				p.seen.API, p.seen.Endpoint, p.kube.server = time.Now(), a, "https://"+a
 				break
 			}
 		}
@@ -103,15 +96,20 @@ func (p *probe) watch(ctx context.Context) error {
 	if err := p.write(); err != nil {
 		return err
 	}
-	for p.client == nil {
-		if err := p.credentials(ctx); err != nil && wait(ctx) != nil {
+	for p.kube.client == nil {
+		arm := azure.New(p.Base)
+		arm.Token = p.Token
+		config, err := credentials(ctx, arm, p.Cluster)
+		if err == nil {
+			p.kube.client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: config}}
+		} else if wait(ctx) != nil {
 			return fmt.Errorf("no credentials: %w", err)
 		}
 	}
 	posted := !p.Pod
 	for p.seen.Ready.IsZero() || p.Pod && p.seen.Pod.IsZero() {
 		if !posted {
-			posted = p.do(ctx, http.MethodPost, "/api/v1/namespaces/default/pods", []byte(podJSON), nil) == nil
+			posted = p.kube.do(ctx, http.MethodPost, "/api/v1/namespaces/default/pods", []byte(podJSON), nil) == nil
 		}
 		if p.seen.Ready.IsZero() && p.ready(ctx) {
 			p.seen.Ready = time.Now()
@@ -138,72 +136,6 @@ func wait(ctx context.Context) error {
 	}
 }
 
-// credentials gets the administrator's kubeconfig from ARM.
-func (p *probe) credentials(ctx context.Context) error {
-	c := azure.New(p.Base)
-	c.Token = p.Token
-	b, err := c.Do(ctx, http.MethodPost, p.Cluster+"/listClusterAdminCredential"+version, nil)
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Kubeconfigs []struct {
-			Value []byte `json:"value"`
-		} `json:"kubeconfigs"`
-	}
-	if err := json.Unmarshal(b, &answer); err != nil || len(answer.Kubeconfigs) == 0 {
-		return errors.Join(err, errors.New("no kubeconfig"))
-	}
-	var config struct {
-		Clusters []struct {
-			Cluster struct {
-				Server string `json:"server"`
-			} `json:"cluster"`
-		} `json:"clusters"`
-		Users []struct {
-			User struct {
-				Cert string `json:"client-certificate-data"`
-				Key  string `json:"client-key-data"`
-			} `json:"user"`
-		} `json:"users"`
-	}
-	if err := yaml.Unmarshal(answer.Kubeconfigs[0].Value, &config); err != nil || len(config.Clusters) == 0 || len(config.Users) == 0 {
-		return errors.Join(err, errors.New("an empty kubeconfig"))
-	}
-	cert, err1 := base64.StdEncoding.DecodeString(config.Users[0].User.Cert)
-	key, err2 := base64.StdEncoding.DecodeString(config.Users[0].User.Key)
-	pair, err3 := tls.X509KeyPair(cert, key)
-	server, err4 := url.Parse(config.Clusters[0].Cluster.Server)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return err
-	}
-	p.client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: server.Hostname(), Certificates: []tls.Certificate{pair}}, //nolint:gosec // of the benchmark's own network
-	}}
-	return nil
-}
-
-func (p *probe) do(ctx context.Context, method, path string, body []byte, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, p.server+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 {
-		err = errors.New(resp.Status)
-	}
-	if err != nil || into == nil {
-		return err
-	}
-	return json.Unmarshal(b, into)
-}
-
 // ready tells whether as many nodes as wanted are Ready.
 func (p *probe) ready(ctx context.Context) bool {
 	var list struct {
@@ -213,7 +145,7 @@ func (p *probe) ready(ctx context.Context) bool {
 			} `json:"status"`
 		} `json:"items"`
 	}
-	if p.do(ctx, http.MethodGet, "/api/v1/nodes", nil, &list) != nil {
+	if p.kube.do(ctx, http.MethodGet, "/api/v1/nodes", nil, &list) != nil {
 		return false
 	}
 	n := 0
@@ -238,7 +170,7 @@ func (p *probe) answers(ctx context.Context) bool {
 			PodIP string `json:"podIP"`
 		} `json:"status"`
 	}
-	if p.do(ctx, http.MethodGet, "/api/v1/namespaces/default/pods/"+podName, nil, &pod) != nil || pod.Status.PodIP == "" {
+	if p.kube.do(ctx, http.MethodGet, "/api/v1/namespaces/default/pods/"+podName, nil, &pod) != nil || pod.Status.PodIP == "" {
 		return false
 	}
 	return healthy(ctx, &http.Client{Timeout: time.Second}, "http://"+net.JoinHostPort(pod.Status.PodIP, "8080")+"/")

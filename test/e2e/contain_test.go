@@ -75,7 +75,9 @@ func (c *cloud) privileged(group, folder string, args ...string) (printed string
 	})
 	phase := ""
 	c.eventually("the pod ends", 2*time.Minute, func() error {
-		var now struct{ Status struct{ Phase, Message string } }
+		var now struct {
+			Status struct{ Phase, Message string }
+		}
 		if err := k.do(c.t.Context(), http.MethodGet, path+"/escape", nil, &now); err != nil {
 			return err
 		}

@@ -41,6 +41,10 @@ const (
 	probeFile = "CLOISTER_TEST_PROBE_FILE" // where counts are written
 )
 
+// patience is how long the probe waits for one answer. It is more than the second after which TCP sends a first packet again:
+// the machine may have no processor free for that long while clusters are made on it.
+const patience = 2 * time.Second
+
 // TestMain is the probe when it is asked for: a process in a virtual network that looks a name up and asks a pod, again and again.
 func TestMain(m *testing.M) {
 	if file := os.Getenv(probeFile); file != "" {
@@ -50,11 +54,11 @@ func TestMain(m *testing.M) {
 }
 
 func probe(name, url, file string) {
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	resolver := &net.Resolver{PreferGo: true}
 	var c counts
 	for range time.Tick(100 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		c.Lookups++
 		if _, err := resolver.LookupHost(ctx, name); err != nil {
 			c.LookupsFailed++
