@@ -55,6 +55,9 @@ func (a *apiServer) run(ctx context.Context, ready chan<- struct{}) error {
 	if err != nil {
 		return err
 	}
+	if err := bootstrapEarly(config.KubeAPIs.ControlPlane.Generic); err != nil {
+		return err
+	}
 	completed, err := config.Complete()
 	if err != nil {
 		return err
