@@ -22,6 +22,8 @@ func NodeWorkload(n spec.Node, c spec.Cluster, secrets *pki.Node, h args.Host) (
 	name := nodeWorkload(n.Cluster, n.Name)
 	w := spec.Workload{
 		Name: name, Kind: spec.KindNode, Owner: spec.NodeKey(n.Cluster, n.Name), Image: "node-v" + n.Version,
+		// For kubelet, containerd, its shims and kube-proxy: they allocate little once they run.
+		Env:      []string{"GOGC=50"},
 		Hostname: n.Name, Sandbox: n.Sandbox,
 		Files: map[string]spec.File{
 			args.GuestFile:         {Text: string(guest)},

@@ -98,5 +98,5 @@ func scheduler() []string {
 	}
 }
 
-// ControlPlaneEnv keeps the start from scattering what stays over a heap that is mostly empty afterwards.
-func ControlPlaneEnv() []string { return []string{"GOGC=150"} }
+// ControlPlaneEnv has the start collect garbage as programs do without it: less often is 0.2 s faster, and leaves a heap with more holes (30 MiB).
+func ControlPlaneEnv() []string { return []string{"GOGC=100"} }
