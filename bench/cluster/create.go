@@ -32,7 +32,7 @@ func Run(ctx context.Context, r *figure.Report, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, i.down()) }()
 	m := &measurement{Options: o, instance: i, report: r}
-	for _, step := range []func(context.Context) error{m.create, m.idle, m.density, m.webhook} {
+	for _, step := range []func(context.Context) error{m.create, m.idle, m.webhook, m.density} {
 		if err := step(ctx); err != nil {
 			return err
 		}
