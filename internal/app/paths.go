@@ -21,6 +21,9 @@ func BundleFile(c config.Config) string { return filepath.Join(PublicDir(c), "ca
 // CredentialsFile is the administrator's, mode 0600.
 func CredentialsFile(c config.Config) string { return filepath.Join(c.DataDir, "admin.json") }
 
+// sealFile holds the key of what is kept encrypted in the store, mode 0600.
+func sealFile(c config.Config) string { return filepath.Join(c.DataDir, "seal.key") }
+
 // LogFile is the daemon's log.
 func LogFile(c config.Config) string { return filepath.Join(c.DataDir, "log", "cloister.log") }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
 
 	"cloister.dev/cloister/internal/arm"
@@ -18,7 +19,9 @@ import (
 	"cloister.dev/cloister/internal/provider/network"
 	"cloister.dev/cloister/internal/provider/privatedns"
 	"cloister.dev/cloister/internal/provider/resources"
+	"cloister.dev/cloister/internal/provider/resources/deployments"
 	"cloister.dev/cloister/internal/reconcile"
+	"cloister.dev/cloister/internal/seal"
 	"cloister.dev/cloister/internal/store"
 )
 
@@ -47,6 +50,14 @@ func Endpoint(ctx context.Context, c config.Config, s store.Store, log *slog.Log
 	return handler(server, ids), server.Reconcilers(), nil
 }
 
+// openBox is what encrypts secrets in the store. Where nothing is kept (an endpoint without a machine), its key is in memory.
+func openBox(c config.Config) (*seal.Box, error) {
+	if _, err := os.Stat(c.DataDir); err != nil {
+		return seal.New(), nil
+	}
+	return seal.Open(sealFile(c))
+}
+
 // newServer lists every resource type. A new provider is a line here.
 func newServer(c config.Config, s store.Store, ids *identity.Service, log *slog.Logger) (*arm.Server, error) {
 	server, err := arm.NewServer(arm.Options{
@@ -60,9 +71,16 @@ func newServer(c config.Config, s store.Store, ids *identity.Service, log *slog.
 	net := network.Deps{Store: s, Config: c, Writer: server}
 	machines := compute.Deps{Store: s, Regions: c.Regions}
 	clusters := containerservice.Deps{Store: s, Kernel: server, Authorizer: ids.Authorizer, TenantID: ids.Tenant.ID, IssuerURL: c.BaseURL() + "/oidc", Versions: kubernetes.Versions()}
-	groups := resources.Deps{Store: s, Regions: c.Regions, Types: server.Types}
+	box, err := openBox(c)
+	if err != nil {
+		return nil, fmt.Errorf("key for secrets: %w", err)
+	}
+	groupTypes, groupRoutes := resources.New(resources.Deps{
+		Store: s, Regions: c.Regions, Types: server.Types,
+		Deployments: deployments.Deps{Store: s, Kernel: server, Box: box, BaseURL: c.BaseURL(), TenantID: ids.Tenant.ID},
+	})
 	types := slices.Concat(
-		resources.Types(groups),
+		groupTypes,
 		authorization.Types(ids.Directory),
 		managedidentity.Types(ids.Tenant.ID),
 		network.Types(net),
@@ -72,7 +90,7 @@ func newServer(c config.Config, s store.Store, ids *identity.Service, log *slog.
 	)
 	routes := slices.Concat(
 		ids.Routes(c.Regions),
-		resources.Routes(groups),
+		groupRoutes,
 		authorization.Routes(ids.Authorizer),
 		network.Routes(net),
 		privatedns.Routes(),

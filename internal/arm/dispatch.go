@@ -119,13 +119,16 @@ func (s *Server) checkScope(id resourceid.ID, t *Type) *Error {
 		return bad
 	}
 	if id.Scope == "" {
-		if t.Extension {
+		if t.Extension || t.Anywhere {
 			return nil
 		}
 		return bad
 	}
 	scope, err := resourceid.Parse(id.Scope)
 	if err != nil || scope.IsCollection() {
+		return bad
+	}
+	if t.Anywhere && len(id.Types) > 1 {
 		return bad
 	}
 	if scope.Namespace != "" {
@@ -139,10 +142,10 @@ func (s *Server) checkScope(id resourceid.ID, t *Type) *Error {
 	if scope.Subscription() == "" || n != 2 && n != 4 {
 		return bad
 	}
-	if n == 2 && !t.Extension && !id.IsCollection() {
+	if n == 2 && !t.Extension && !t.Anywhere && !id.IsCollection() {
 		return NotFound("MissingResourceGroup", "A resource of type '%s' stands in a resource group: /subscriptions/%s/resourceGroups/<name>/providers/%s/<name>.", t.Name, scope.Subscription(), t.Name)
 	}
-	if n == 2 && !t.Extension && len(id.Types) > 1 {
+	if n == 2 && !t.Extension && !t.Anywhere && len(id.Types) > 1 {
 		return bad
 	}
 	return nil

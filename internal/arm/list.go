@@ -116,11 +116,11 @@ func (s *Server) collect(ctx context.Context, q *request, id, parent resourceid.
 	if t.Extension {
 		return s.collectExtensions(ctx, id, t, all, strings.Contains(strings.ToLower(q.query["$filter"]), "atscope()"))
 	}
-	if parent.Namespace == "" {
+	if parent.Namespace == "" && !t.Anywhere {
 		return all, nil
 	}
 	var out []*Resource
-	parentKey := parent.Key()
+	parentKey := parent.Key() // of what may stand anywhere, each scope lists its own
 	for _, r := range all {
 		if r.ParsedID().Parent().Key() == parentKey {
 			out = append(out, r)

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"cloister.dev/cloister/internal/httpbound"
+	"cloister.dev/cloister/internal/laxjson"
 )
 
 // maxBody is the largest request body: 4 MiB, as Azure's.
@@ -23,6 +23,7 @@ type request struct {
 	segs       []string
 	query      map[string]string // keys in lower case
 	apiVersion string
+	text       []byte // the body, once it is read
 }
 
 // parseQuery reads a query; of several values of one key the first counts.
@@ -54,6 +55,7 @@ func (q *request) body(required bool) (map[string]any, error) {
 	if err != nil {
 		return nil, BadRequest("InvalidRequestContent", "The request's body could not be read: %v.", err)
 	}
+	q.text = raw
 	return parseBody(raw, required)
 }
 
@@ -73,8 +75,12 @@ func parseBody(raw []byte, required bool) (map[string]any, error) {
 		return nil, BadRequest("InvalidRequestContent", "The request's body holds more than %d values. Send less.", maxValues)
 	}
 	var v any
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return nil, BadRequest("InvalidRequestContent", "The request content was invalid and could not be deserialized: %s.", syntax(raw, err))
+	if json.Unmarshal(raw, &v) != nil {
+		n, err := laxjson.Parse(raw) // ARM reads JSON with comments and bare names, and the CLI sends it
+		if err != nil {
+			return nil, BadRequest("InvalidRequestContent", "The request content was invalid and could not be deserialized: %v.", err)
+		}
+		v = n.Value()
 	}
 	switch v := v.(type) {
 	case map[string]any:
@@ -90,16 +96,4 @@ func parseBody(raw []byte, required bool) (map[string]any, error) {
 		}
 	}
 	return nil, BadRequest("InvalidRequestContent", "The request content was invalid: the body must be a JSON object.")
-}
-
-// syntax says what is wrong with JSON text, and where.
-func syntax(raw []byte, err error) string {
-	var e *json.SyntaxError
-	if !errors.As(err, &e) {
-		return err.Error()
-	}
-	at := raw[:min(max(int(e.Offset)-1, 0), len(raw))]
-	line := bytes.Count(at, []byte("\n")) + 1
-	column := len(at) - bytes.LastIndexByte(at, '\n')
-	return fmt.Sprintf("%s at line %d, position %d", e.Error(), line, column)
 }

@@ -22,6 +22,7 @@ type RouteRequest struct {
 	Params    map[string]string // by the names in the pattern, decoded, as the client wrote them
 	Query     map[string]string // keys in lower case
 	Body      map[string]any
+	Text      []byte // of the body
 	Read      *Resources
 	Can       func(ctx context.Context, action, scope string) bool
 }

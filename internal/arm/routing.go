@@ -138,7 +138,7 @@ func (s *Server) serveRoute(ctx context.Context, q *request, r route, params map
 		return nil, err
 	}
 	resp, err := r.Serve(ctx, &RouteRequest{
-		Principal: q.principal, Params: params, Query: q.query, Body: body, Read: s.read,
+		Principal: q.principal, Params: params, Query: q.query, Body: body, Text: q.text, Read: s.read,
 		Can: func(ctx context.Context, action, scope string) bool {
 			return s.authorize(ctx, q.principal, action, scope) == nil
 		},

@@ -20,6 +20,7 @@ type Type struct {
 	Tracked     bool           // has location and tags and is shown by `az resource list`
 	Global      bool           // location is "global"
 	Extension   bool           // may stand on any scope (role assignments)
+	Anywhere    bool           // may stand in the tenant, a subscription or a group (deployments)
 	// Async has a write answer before its work is done, with 201 and Azure-AsyncOperation.
 	// Types without it are done when the write's transaction is.
 	Async bool
@@ -58,6 +59,7 @@ type Write struct {
 	Principal Principal
 	Old       *Resource // nil on create
 	New       *Resource // what the client sent, merged by PATCH where it was one; nil on delete
+	Text      []byte    // of the request's body; empty in Cloister's own writes
 	Patch     bool
 	Cascade   bool       // of a delete: what contains the resource is being deleted
 	Read      *Resources // reads at the store's newest state

@@ -29,6 +29,7 @@ type change struct {
 	typ         *Type
 	principal   Principal
 	body        map[string]any
+	text        []byte // of the body
 	patch       bool
 	cascade     bool
 	managedBy   string // only Cloister itself sets it
@@ -50,7 +51,7 @@ func (s *Server) serveWrite(ctx context.Context, q *request, id resourceid.ID, t
 	if c.body, err = q.body(true); err != nil {
 		return nil, err
 	}
-	c.patch = q.http.Method == http.MethodPatch
+	c.text, c.patch = q.text, q.http.Method == http.MethodPatch
 	r, op, created, err := s.write(ctx, c)
 	if err != nil {
 		return nil, err
@@ -133,7 +134,7 @@ func (s *Server) tryWrite(ctx context.Context, c *change) (*Resource, *Operation
 	if err := s.checkContainers(ctx, c, old, tx); err != nil {
 		return nil, nil, false, err
 	}
-	w := &Write{ID: c.id, Principal: c.principal, Old: old, New: s.next(c, old), Patch: c.patch, Read: s.read, Tx: tx, Allowed: s.allowed(c.principal)}
+	w := &Write{ID: c.id, Principal: c.principal, Old: old, New: s.next(c, old), Text: c.text, Patch: c.patch, Read: s.read, Tx: tx, Allowed: s.allowed(c.principal)}
 	if err := s.admit(ctx, c, w); err != nil {
 		return nil, nil, false, err
 	}

@@ -63,8 +63,9 @@ func newServer(t testing.TB, s store.Store) *arm.Server {
 	c := config.Default()
 	net := network.Deps{Store: s, Config: c, Writer: server}
 	groups := resources.Deps{Store: s, Regions: c.Regions, Types: server.Types}
-	types := slices.Concat(network.Types(net), resources.Types(groups), others())
-	if err := server.Add(types, slices.Concat(network.Routes(net), resources.Routes(groups))); err != nil {
+	groupTypes, groupRoutes := resources.New(groups)
+	types := slices.Concat(network.Types(net), groupTypes, others())
+	if err := server.Add(types, slices.Concat(network.Routes(net), groupRoutes)); err != nil {
 		t.Fatal(err)
 	}
 	return server

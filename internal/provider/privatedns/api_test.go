@@ -51,8 +51,9 @@ func newServer(t testing.TB, s store.Store) *arm.Server {
 		t.Fatal(err)
 	}
 	groups := resources.Deps{Store: s, Regions: c.Regions, Types: server.Types}
-	types := slices.Concat(network.Types(network.Deps{Store: s, Config: c, Writer: server}), resources.Types(groups), privatedns.Types(privatedns.Deps{Store: s}))
-	if err := server.Add(types, slices.Concat(resources.Routes(groups), privatedns.Routes())); err != nil {
+	groupTypes, groupRoutes := resources.New(groups)
+	types := slices.Concat(network.Types(network.Deps{Store: s, Config: c, Writer: server}), groupTypes, privatedns.Types(privatedns.Deps{Store: s}))
+	if err := server.Add(types, slices.Concat(groupRoutes, privatedns.Routes())); err != nil {
 		t.Fatal(err)
 	}
 	return server

@@ -6,10 +6,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"cloister.dev/cloister/internal/arm"
 	"cloister.dev/cloister/internal/provider/resources"
+	"cloister.dev/cloister/internal/provider/resources/deployments"
 	"cloister.dev/cloister/internal/reconcile"
+	"cloister.dev/cloister/internal/seal"
 	"cloister.dev/cloister/internal/store"
 	"cloister.dev/cloister/internal/store/storetest"
 	"cloister.dev/cloister/test/api"
@@ -46,6 +49,26 @@ func owner(s *arm.Server) *arm.Type {
 	}
 }
 
+// thing is a type that takes a moment, fails where properties.fail says so, and keeps a secret that it lists.
+func thing() *arm.Type {
+	return &arm.Type{
+		Name: "Toy.Make/things", Tracked: true, Async: true, APIVersions: []string{"2024-01-01"},
+		Reconcile: func(_ context.Context, r *arm.Resource) (arm.Progress, error) {
+			switch {
+			case r.Properties()["fail"] == true:
+				return arm.Progress{}, arm.Terminal(arm.Conflict("ThingBroke", "The thing '%s' broke, as it was told.", r.Name))
+			case r.Properties()["hang"] == true, time.Since(r.ChangedAt) < 20*time.Millisecond:
+				return arm.Progress{After: 20 * time.Millisecond}, nil
+			}
+			r.Properties()["made"] = "of " + r.Name
+			return arm.Progress{Done: true}, nil
+		},
+		Actions: map[string]arm.Action{"listkeys": {Run: func(_ context.Context, a *arm.ActionRequest) (any, error) {
+			return map[string]any{"key": "key of " + a.Resource.Name}, nil
+		}}},
+	}
+}
+
 // TestAPI runs the folders of steps in testdata/api against the real types.
 func TestAPI(t *testing.T) {
 	api.Run(t, "testdata/api", func(t *testing.T) api.Target {
@@ -56,7 +79,9 @@ func TestAPI(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := resources.Deps{Store: s, Regions: regions, Types: server.Types}
-		if err := server.Add(append(resources.Types(d), owner(server)), resources.Routes(d)); err != nil {
+		d.Deployments = deployments.Deps{Store: s, Kernel: server, Box: seal.New(), BaseURL: "https://arm.test", TenantID: "11111111-1111-1111-1111-111111111111"}
+		types, routes := resources.New(d)
+		if err := server.Add(append(types, owner(server), thing()), routes); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"cloister.dev/cloister/internal/arm"
+	"cloister.dev/cloister/internal/provider/resources/deployments"
 	"cloister.dev/cloister/internal/provider/resources/features"
 	"cloister.dev/cloister/internal/provider/resources/providers"
 	"cloister.dev/cloister/internal/provider/resources/resourcegroups"
@@ -19,12 +20,17 @@ type Deps struct {
 	Regions []string
 	// Types lists the types of all providers, when it is asked.
 	Types func() []*arm.Type
+	// Deployments is what deployments need; without its Kernel there are none.
+	Deployments deployments.Deps
 }
 
-// Types lists the resource types.
-func Types(Deps) []*arm.Type { return []*arm.Type{resourcegroups.New()} }
-
-// Routes lists the operations that belong to no stored resource.
-func Routes(d Deps) []arm.Route {
-	return slices.Concat(providers.Routes(d.Store, d.Regions, d.Types), features.Routes(d.Store), tags.Routes())
+// New lists the resource types, and the operations that belong to no stored resource.
+func New(d Deps) ([]*arm.Type, []arm.Route) {
+	types := []*arm.Type{resourcegroups.New()}
+	routes := slices.Concat(providers.Routes(d.Store, d.Regions, d.Types), features.Routes(d.Store), tags.Routes())
+	if d.Deployments.Kernel == nil {
+		return types, routes
+	}
+	t, more := deployments.New(d.Deployments)
+	return append(types, t), append(routes, more...)
 }
