@@ -78,6 +78,15 @@ func lifeClusterBody(count string) string {
 "apiServerAccessProfile":{"authorizedIPRanges":[],"enablePrivateCluster":true}}}`
 }
 
+// lifeTemplate makes NICs in a loop, one of them by a deployment inside.
+const lifeTemplate = `{"properties":{"mode":"Incremental","parameters":{"secret":{"value":"s"}},"template":{"$schema":"deploymentTemplate.json","contentVersion":"1",
+"parameters":{"secret":{"type":"securestring"}},"variables":{"subnet":"[resourceId('Microsoft.Network/virtualNetworks/subnets', 'made', 's')]"},"resources":[
+{"type":"Microsoft.Network/virtualNetworks","apiVersion":"2024-01-01","name":"made","location":"eastus","properties":{"addressSpace":{"addressPrefixes":["10.9.0.0/16"]},"subnets":[{"name":"s","properties":{"addressPrefix":"10.9.0.0/24"}}]}},
+{"type":"Microsoft.Network/networkInterfaces","apiVersion":"2024-01-01","name":"[concat('n', copyIndex())]","copy":{"name":"l","count":2},"location":"eastus","dependsOn":["made"],"properties":{"ipConfigurations":[{"name":"i","properties":{"subnet":{"id":"[variables('subnet')]"}}}]}},
+{"type":"Microsoft.Resources/deployments","apiVersion":"2024-03-01","name":"inside","dependsOn":["l"],"properties":{"mode":"Incremental","template":{"$schema":"deploymentTemplate.json","contentVersion":"1","resources":[
+{"type":"Microsoft.Network/networkInterfaces","apiVersion":"2024-01-01","name":"n9","location":"eastus","properties":{"ipConfigurations":[{"name":"i","properties":{"subnet":{"id":"[variables('subnet')]"}}}]}}]}}}],
+"outputs":{"mac":{"type":"string","value":"[reference('n1').macAddress]"}}}}}`
+
 var surroundings = chapter{
 	put(lifeGroup, `{"location":"eastus"}`),
 	put(lifeNetwork, `{"location":"eastus","properties":{"addressSpace":{"addressPrefixes":["10.240.0.0/16"]},"subnets":[{"name":"s","properties":{"addressPrefix":"10.240.0.0/22"}}]}}`),
@@ -109,6 +118,12 @@ var lives = map[string][]chapter{
 			put(lifeNet+"/privateDnsZones/privatelink.eastus.azmk8s.io", `{"location":"global"}`)},
 		{put(lifeNet+"/privateEndpoints/mine/privateDnsZoneGroups/default", `{"properties":{"privateDnsZoneConfigs":[{"name":"z","properties":{"privateDnsZoneId":"$SUB`+lifeNet+`/privateDnsZones/privatelink.eastus.azmk8s.io"}}]}}`)},
 		{remove(lifeNet + "/privateEndpoints/mine")},
+		{remove(lifeGroup)},
+	},
+	"deployment": {
+		surroundings,
+		{put(lifeGroup+"/providers/Microsoft.Resources/deployments/d", lifeTemplate)},
+		{put(lifeGroup+"/providers/Microsoft.Resources/deployments/d", strings.Replace(lifeTemplate, "Incremental", "Complete", 1))},
 		{remove(lifeGroup)},
 	},
 	"network": {

@@ -60,7 +60,7 @@ var tenant = sync.OnceValues(func() ([]store.Doc, error) {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, cfg: config.Default(), store: storetest.NewMemory()}
-	w.cfg.RunDir = t.TempDir()
+	w.cfg.RunDir, w.cfg.DataDir = t.TempDir(), t.TempDir()
 	if err := os.Mkdir(filepath.Dir(zonesFile(w.cfg)), 0o700); err != nil {
 		t.Fatal(err)
 	}

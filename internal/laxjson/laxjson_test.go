@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 		strings.Repeat("[", 100000): "error: values are nested deeper than 500 at line 1, position 502",
 	} {
 		n, err := laxjson.Parse([]byte(text))
-		got := ""
+		var got string
 		if err != nil {
 			got = "error: " + err.Error()
 		} else {

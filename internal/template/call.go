@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,7 +124,8 @@ func (e *env) call(n *node) (any, error) {
 	if err == nil {
 		err = ferr
 	}
-	if problem, ok := err.(*Error); ok && problem.Path == nil && problem.Column == 0 {
+	var problem *Error
+	if errors.As(err, &problem) && problem.Path == nil && problem.Column == 0 {
 		return nil, failed("the function '%s': %s", n.name, problem.Msg)
 	}
 	return v, err

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -46,8 +47,8 @@ func (e *Error) Where() string {
 
 // in adds where an error happened, if it does not know.
 func in(err error, path ...any) error {
-	e, ok := err.(*Error)
-	if !ok || e.Path != nil {
+	var e *Error
+	if !errors.As(err, &e) || e.Path != nil {
 		return err
 	}
 	out := *e

@@ -171,7 +171,8 @@ func (p parameter) check(v any) error {
 			return in(failed("the parameter '%s' may not be %s. Allowed: %s", p.name, p.shown(v), text(allowed)), at(p.path, "allowedValues")...)
 		}
 	}
-	size, what := int64(0), ""
+	var size int64
+	var what string
 	switch v := v.(type) {
 	case int64:
 		size, what = v, "Value"

@@ -30,8 +30,8 @@ var layers = []struct {
 	sideBySide bool
 	prefixes   []string
 }{
-	{"leaf", false, []string{"internal/spec", "internal/resourceid", "internal/config", "internal/atomicfile", "internal/tlsca", "internal/kubeconfig", "internal/local", "internal/httpbound"}},
-	{"kernel", false, []string{"internal/arm", "internal/identity", "internal/reconcile", "internal/store", "internal/netplan", "internal/ipam"}},
+	{"leaf", false, []string{"internal/spec", "internal/resourceid", "internal/config", "internal/atomicfile", "internal/tlsca", "internal/kubeconfig", "internal/local", "internal/httpbound", "internal/laxjson", "internal/seal"}},
+	{"kernel", false, []string{"internal/arm", "internal/identity", "internal/reconcile", "internal/store", "internal/netplan", "internal/ipam", "internal/template"}},
 	{"part", true, []string{"internal/provider", "internal/fabric", "internal/dns", "internal/engine", "internal/kubernetes", "internal/images", "internal/nsrun"}},
 	{"app", false, []string{"internal/app"}},
 	{"cmd", false, []string{"cmd"}},

@@ -12,7 +12,7 @@ import (
 )
 
 // computed are members that a provider sets, and that a template cannot.
-var computed = []string{"id", "etag", "provisioningState", "resourceGuid", "uniqueId", "creationTime", "powerState", "managedBy", "systemData"}
+var computed = []string{"id", "etag", "provisioningState", "resourceGuid", "uniqueId", "creationTime", "powerState", "managedBy", "systemData", "macAddress", "fqdn", "ipAddress"}
 
 // exportGroup makes a template of what stands in a group.
 // https://learn.microsoft.com/rest/api/resources/resource-groups/export-template

@@ -32,6 +32,7 @@ func (m *deployments) surroundings(ctx context.Context, id resourceid.ID, proper
 		c.Deployment["location"] = location
 	}
 	if sub := id.Subscription(); sub != "" {
+		c.Scope = "/subscriptions/" + sub
 		c.Subscription = map[string]any{"id": "/subscriptions/" + sub, "subscriptionId": sub, "tenantId": m.TenantID, "displayName": sub}
 	}
 	if group := id.Group(); !group.IsZero() {
@@ -39,6 +40,7 @@ func (m *deployments) surroundings(ctx context.Context, id resourceid.ID, proper
 		if err != nil {
 			return c, err
 		}
+		c.Scope = r.ID // as it was made, in whatever case the request names it
 		c.ResourceGroup = map[string]any{"id": r.ID, "name": r.Name, "type": r.Type, "location": r.Location(), "tags": r.Body["tags"], "properties": map[string]any{"provisioningState": r.State}}
 	}
 	return c, nil

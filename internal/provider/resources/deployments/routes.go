@@ -16,7 +16,13 @@ import (
 	"cloister.dev/cloister/internal/template"
 )
 
-const base = "/{scope...}/providers/Microsoft.Resources/deployments/{name}"
+// old is the path that the CLI asks for operations at.
+const (
+	base = "/{scope...}/providers/Microsoft.Resources/deployments/{name}"
+	old  = oldGroup + "/deployments/{name}"
+
+	oldGroup = "/subscriptions/{subscription}/resourceGroups/{group}"
+)
 
 func (m *deployments) routes() []arm.Route {
 	return []arm.Route{
@@ -24,6 +30,8 @@ func (m *deployments) routes() []arm.Route {
 		{Method: http.MethodPost, Pattern: base + "/whatIf", Scope: "/{scope...}", Permission: Name + "/whatIf/action", Serve: m.whatIf},
 		{Method: http.MethodGet, Pattern: base + "/operations", Scope: "/{scope...}", Permission: Name + "/operations/read", Serve: m.operations},
 		{Method: http.MethodGet, Pattern: base + "/operations/{operation}", Scope: "/{scope...}", Permission: Name + "/operations/read", Serve: m.operations},
+		{Method: http.MethodGet, Pattern: old + "/operations", Scope: oldGroup, Permission: Name + "/operations/read", Serve: m.operations},
+		{Method: http.MethodGet, Pattern: old + "/operations/{operation}", Scope: oldGroup, Permission: Name + "/operations/read", Serve: m.operations},
 		{
 			Method: http.MethodPost, Pattern: "/subscriptions/{subscription}/resourceGroups/{group}/exportTemplate", Scope: "/subscriptions/{subscription}/resourceGroups/{group}",
 			Permission: "Microsoft.Resources/subscriptions/resourceGroups/exportTemplate/action", Serve: m.exportGroup,
@@ -48,7 +56,8 @@ func (m *deployments) asked(q *arm.RouteRequest) (order, error) {
 	return o, err
 }
 
-// validate says what a deployment would be refused for, and makes nothing.
+// validate says what a deployment would be refused for, and makes nothing. A mistake in the template is an answer, with
+// 200 and "error", as the API documents it: on a 400, clients for Python and Go lose the text.
 // https://learn.microsoft.com/rest/api/resources/deployments/validate
 func (m *deployments) validate(ctx context.Context, q *arm.RouteRequest) (*arm.Response, error) {
 	o, err := m.asked(q)
@@ -56,6 +65,10 @@ func (m *deployments) validate(ctx context.Context, q *arm.RouteRequest) (*arm.R
 		return nil, err
 	}
 	t, err := m.plan(ctx, o)
+	var wrong *arm.Error
+	if errors.As(err, &wrong) && wrong.Status == http.StatusBadRequest {
+		return &arm.Response{Body: map[string]any{"error": wrong}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +94,11 @@ func (m *deployments) validate(ctx context.Context, q *arm.RouteRequest) (*arm.R
 // operations lists what a deployment did with each resource.
 // https://learn.microsoft.com/rest/api/resources/deployment-operations/list
 func (m *deployments) operations(ctx context.Context, q *arm.RouteRequest) (*arm.Response, error) {
-	id := q.Params["scope"] + "/providers/" + Name + "/" + q.Params["name"]
+	scope := q.Params["scope"]
+	if group := q.Params["group"]; group != "" {
+		scope = "/subscriptions/" + q.Params["subscription"] + "/resourceGroups/" + group
+	}
+	id := scope + "/providers/" + Name + "/" + q.Params["name"]
 	r, err := q.Read.Get(ctx, id)
 	if arm.IsNotFound(err) {
 		return nil, arm.NotFound("DeploymentNotFound", "Deployment '%s' could not be found.", q.Params["name"])
