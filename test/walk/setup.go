@@ -25,6 +25,7 @@ func Story() []Step {
 		{"Cause and effect: record, endpoint, security group", causes},
 		{"The short form, at a terminal: a managed network", short},
 		{"A public name can be left out", disablePublicName},
+		{"A template: a network, NICs and a private cluster, by az deployment", templates},
 		{"Deletion", remove},
 	}
 }

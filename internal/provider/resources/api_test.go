@@ -69,30 +69,84 @@ func thing() *arm.Type {
 	}
 }
 
-// TestAPI runs the folders of steps in testdata/api against the real types.
-func TestAPI(t *testing.T) {
-	api.Run(t, "testdata/api", func(t *testing.T) api.Target {
-		var s store.Store = storetest.New(t)
-		regions := []string{"eastus", "westeurope"}
-		server, err := arm.NewServer(arm.Options{Store: s, Authenticator: people{}, Authorizer: people{}, BaseURL: "https://arm.test", Locations: regions})
+// newServer is the real types over a store, with reconcilers that run until the test ends.
+func newServer(t *testing.T, s store.Store) *arm.Server {
+	t.Helper()
+	regions := []string{"eastus", "westeurope"}
+	server, err := arm.NewServer(arm.Options{Store: s, Authenticator: people{}, Authorizer: people{}, BaseURL: "https://arm.test", Locations: regions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := resources.Deps{Store: s, Regions: regions, Types: server.Types}
+	d.Deployments = deployments.Deps{Store: s, Kernel: server, Box: seal.New(), BaseURL: "https://arm.test", TenantID: "11111111-1111-1111-1111-111111111111"}
+	types, routes := resources.New(d)
+	if err := server.Add(append(types, owner(server), thing()), routes); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- reconcile.Run(ctx, s, slog.New(slog.DiscardHandler), server.Reconcilers()) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return server
+}
+
+// TestSecretsAreSealed: what a secure parameter holds stands nowhere in the store in clear, and nowhere at all once
+// the deployment has ended.
+func TestSecretsAreSealed(t *testing.T) {
+	s := storetest.New(t)
+	server := newServer(t, s)
+	ctx, group := t.Context(), sub+"/resourceGroups/rg"
+	if _, err := server.Write(ctx, arm.System, group, map[string]any{"location": "eastus"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	id := group + "/providers/" + deployments.Name + "/d"
+	sealed := func() bool {
+		docs, _, err := s.List(ctx, "/")
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := resources.Deps{Store: s, Regions: regions, Types: server.Types}
-		d.Deployments = deployments.Deps{Store: s, Kernel: server, Box: seal.New(), BaseURL: "https://arm.test", TenantID: "11111111-1111-1111-1111-111111111111"}
-		types, routes := resources.New(d)
-		if err := server.Add(append(types, owner(server), thing()), routes); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- reconcile.Run(ctx, s, slog.New(slog.DiscardHandler), server.Reconcilers()) }()
-		t.Cleanup(func() {
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
+		kept := false
+		for _, d := range docs {
+			if strings.Contains(string(d.Value), "Secret-1") {
+				t.Errorf("%s holds the secret: %s", d.Key, d.Value)
 			}
-		})
+			kept = kept || strings.Contains(string(d.Value), `"sealed"`)
+		}
+		return kept
+	}
+	if _, err := server.Write(ctx, arm.System, id, map[string]any{"properties": map[string]any{
+		"mode": "Incremental", "parameters": map[string]any{"p": map[string]any{"value": "Secret-1"}},
+		"template": map[string]any{
+			"$schema": "deploymentTemplate.json", "contentVersion": "1", "parameters": map[string]any{"p": map[string]any{"type": "secureString"}},
+			"resources": []any{map[string]any{"type": "Toy.Make/things", "apiVersion": "1", "name": "t", "location": "eastus", "properties": map[string]any{"n": "[length(parameters('p'))]"}}},
+			"outputs":   map[string]any{"o": map[string]any{"type": "secureString", "value": "[parameters('p')]"}},
+		},
+	}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if !sealed() {
+		t.Error("nothing is kept: the test looks for the wrong thing")
+	}
+	for begin := time.Now(); sealed(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatal("the sealed parameters are kept for ever")
+		}
+	}
+	doc, err := server.Show(ctx, arm.System, group+"/providers/Toy.Make/things/t")
+	if err != nil || doc["properties"].(map[string]any)["n"] != float64(8) {
+		t.Error(doc, err)
+	}
+}
+
+// TestAPI runs the folders of steps in testdata/api against the real types.
+func TestAPI(t *testing.T) {
+	api.Run(t, "testdata/api", func(t *testing.T) api.Target {
+		server := newServer(t, storetest.New(t))
 		return api.Target{
 			Handler: server.Handler(), Vars: map[string]string{"sub": sub},
 			Tokens: map[string]string{"admin": "admin", "reader": "reader", "network": "network"},
