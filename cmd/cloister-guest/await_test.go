@@ -37,8 +37,7 @@ func answering(t *testing.T) (a *await, ready *atomic.Bool, asked chan struct{})
 func TestAwait(t *testing.T) {
 	a, ready, asked := answering(t)
 	out := &recorder{written: make(chan struct{}, 1)}
-	children := newReaper()
-	go children.run()
+	children := children()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n := newNode(config{Await: a, Processes: []process{

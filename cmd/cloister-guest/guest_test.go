@@ -57,6 +57,13 @@ func TestLoadConfig(t *testing.T) {
 	}
 }
 
+// children is the reaper of all tests: a second one in the process would take the first one's statuses.
+var children = sync.OnceValue(func() *reaper {
+	r := newReaper()
+	go r.run()
+	return r
+})
+
 // recorder keeps what is written, and says when something was.
 type recorder struct {
 	mu      sync.Mutex
@@ -94,8 +101,7 @@ func (r *recorder) until(t *testing.T, ok func(text string) bool) {
 func TestKeep(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	out := &recorder{written: make(chan struct{}, 1)}
-	children := newReaper()
-	go children.run()
+	children := children()
 	ctx, cancel := context.WithCancel(t.Context())
 	c := config{Processes: []process{
 		// It is ready only when the socket is there, which the test makes.
