@@ -40,6 +40,9 @@ func (s *Server) tryAction(ctx context.Context, q *request, c *change, a Action,
 	if c.ifMatch != "" && !matches(c.ifMatch, r) {
 		return nil, preconditionFailed(c.id)
 	}
+	if err := s.unlocked(ctx, c, "action"); err != nil {
+		return nil, err
+	}
 	if a.Async {
 		if _, err := s.free(ctx, c, r); err != nil {
 			return nil, err

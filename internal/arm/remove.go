@@ -71,6 +71,9 @@ func (s *Server) tryRemove(ctx context.Context, c *change) (*Resource, *Operatio
 	if err != nil || old == nil {
 		return nil, nil, err
 	}
+	if err := s.unlocked(ctx, c, "delete"); err != nil {
+		return nil, nil, err
+	}
 	run, err := s.running(ctx, old)
 	if err != nil {
 		return nil, nil, err

@@ -126,6 +126,9 @@ func (s *Server) tryWrite(ctx context.Context, c *change) (*Resource, *Operation
 			return nil, nil, false, err
 		}
 	}
+	if err := s.unlocked(ctx, c, "write"); err != nil {
+		return nil, nil, false, err
+	}
 	run, err := s.free(ctx, c, old)
 	if err != nil {
 		return nil, nil, false, err

@@ -33,7 +33,7 @@ func Types(d *identity.Directory) []*arm.Type {
 	}, {
 		Name: identity.TypeRole, APIVersions: versions, Names: guid, NameRule: "a GUID, like 4fec4850-8934-4065-b3ce-e98916bdb2bb",
 		Extension: true, Admit: admitRole, Release: releaseRole, View: view, ViewAlone: true,
-	}}
+	}, lockType()}
 }
 
 // view leaves out what these resources do not have.
