@@ -144,6 +144,7 @@ var lives = map[string][]chapter{
 			put(lifeNet+"/privateDnsZones/z.example/A/www", `{"properties":{"ttl":60,"aRecords":[{"ipv4Address":"10.240.0.4"}]}}`),
 			put(lifeNet+"/privateDnsZones/z.example/CNAME/w", `{"properties":{"ttl":60,"cnameRecord":{"cname":"www.z.example."}}}`),
 			put("/providers/Microsoft.Authorization/roleDefinitions/11111111-2222-3333-4444-555555555555", `{"properties":{"roleName":"own","description":"","type":"CustomRole","permissions":[{"actions":["*/read"],"notActions":[]}],"assignableScopes":["$SUB"]}}`),
+			put(lifeNetwork+"/providers/Microsoft.Authorization/locks/keep", `{"properties":{"level":"CanNotDelete"}}`),
 			put(lifeGroup+"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/someone", `{"location":"eastus"}`),
 		},
 		{remove("/providers/Microsoft.Authorization/roleDefinitions/11111111-2222-3333-4444-555555555555"), closeSession("0a0b0c0d"), remove(lifeNet + "/privateDnsZones/z.example/A/www"), remove(lifeNet + "/networkInterfaces/n")},

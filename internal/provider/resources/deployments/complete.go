@@ -17,13 +17,17 @@ func (p *run) complete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range extra {
-		key := strings.ToLower(r.ID)
-		s := p.steps[key]
-		if s == nil {
-			s = &step{ID: r.ID, Type: r.Type, Name: r.Name, Began: p.Now().UTC(), State: stepRunning, Delete: true}
-			p.steps[key] = s
+	for _, r := range extra { // what is to go is stored before anything does
+		if key := strings.ToLower(r.ID); p.steps[key] == nil {
+			p.steps[key] = &step{ID: r.ID, Type: r.Type, Name: r.Name, Began: p.Now().UTC(), State: stepRunning, Delete: true}
+			p.more = true
 		}
+	}
+	if p.more {
+		return nil
+	}
+	for _, r := range extra {
+		s := p.steps[strings.ToLower(r.ID)]
 		if s.State == stepFailed {
 			p.failures = append(p.failures, s.Error)
 			continue
