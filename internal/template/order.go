@@ -46,6 +46,9 @@ func (t *Template) order(ctx context.Context) error {
 			}
 		}
 	}
+	for _, r := range t.Resources {
+		slices.Sort(r.DependsOn) // found in the order of maps
+	}
 	return t.acyclic()
 }
 

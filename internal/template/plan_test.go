@@ -88,7 +88,7 @@ func TestPlan(t *testing.T) {
 		},
 		"symbolic names": {
 			`"languageVersion": "2.0", "resources": {"b": {` + r + `, "name": "bb", "p": "[reference('a[1]').of]", "all": "[length(references('a'))]"}, "a": {` + r + `, "name": "[format('a{0}', copyIndex())]", "copy": {"name": "a", "count": 2}}, "old": {` + r + `, "name": "o", "existing": true}}`,
-			"a0 after [] {}\na1 after [] {}\nbb after [a1 a0] {\"all\":2,\"p\":\"a1\"}\no after [] {}",
+			"a0 after [] {}\na1 after [] {}\nbb after [a0 a1] {\"all\":2,\"p\":\"a1\"}\no after [] {}",
 		},
 		"an extension's scope": {
 			`"resources": [{"type": "Microsoft.Authorization/locks", "apiVersion": "1", "name": "l", "scope": "A.B/c/x"}, {` + r + `, "name": "x"}]`,
