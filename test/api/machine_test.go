@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -24,6 +25,7 @@ type machine struct {
 	t     *testing.T
 	store store.Store
 	mood  atomic.Int32
+	mu    sync.Mutex // one spec is obeyed at a time: what was read first would else be reported last
 }
 
 func (m *machine) run(ctx context.Context) {
@@ -70,6 +72,8 @@ func (m *machine) obey(ctx context.Context, key string) error {
 	if !played || m.mood.Load() == held {
 		return nil
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	d, err := m.store.Doc(ctx, key)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
