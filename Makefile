@@ -43,7 +43,7 @@ net: images
 
 e2e: build
 	@$(GO) test -count=1 -timeout 60m -v ./test/e2e/... 2>&1 | tee bin/e2e.log || { \
-	  echo "What failed, once more:"; grep -E -A12 '^ *--- FAIL' bin/e2e.log || tail -50 bin/e2e.log; exit 1; }
+	  echo "What failed, once more:"; awk -f hack/failures.awk bin/e2e.log; exit 1; }
 
 fuzz: ## throw random input at everything that reads some, 30 s each (FUZZTIME=2m: longer); what is found stays in testdata
 	@for pkg in $$($(GO) list ./internal/... ./test/fuzz); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \

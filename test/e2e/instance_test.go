@@ -17,12 +17,6 @@ import (
 // and the host has to be as before.
 func started(t *testing.T, name string) *walk.Walk {
 	t.Helper()
-	return startedOn(t, name, func(home, cgroup string) map[string]string { return host(t, home, cgroup) })
-}
-
-// startedOn does so with facts about the host that are the same at the end.
-func startedOn(t *testing.T, name string, host func(home, cgroup string) map[string]string) *walk.Walk {
-	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") != "" {
 			t.Fatal("needs root")
@@ -33,7 +27,7 @@ func startedOn(t *testing.T, name string, host func(home, cgroup string) map[str
 	// home folder too, so that nobody's own sign-in is touched.
 	cgroup, own := fmt.Sprintf("/cloister/%s-%d", name, os.Getpid()), os.Getenv("HOME")
 	i := newInstance(t, cgroup)
-	before := host(own, cgroup)
+	before := host(t, own, cgroup)
 	cloister := func(timeout time.Duration, args ...string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
@@ -48,7 +42,7 @@ func startedOn(t *testing.T, name string, host func(home, cgroup string) map[str
 		if err := cloister(5*time.Minute, "down", "--purge"); err != nil {
 			t.Errorf("cloister down --purge: %v", err)
 		}
-		for _, change := range changes(before, host(own, cgroup)) {
+		for _, change := range changes(before, host(t, own, cgroup)) {
 			t.Errorf("the host is not as before: %s", change)
 		}
 	})
